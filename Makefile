@@ -1,0 +1,38 @@
+# `make demo` and `make test` need only git, make and Python >= 3.11; everything else goes into .venv.
+# `make bench` also makes an environment for each peer, in .bench; BENCH="--rounds 1" passes options.
+PYTHON ?= python3
+BIN := .venv/bin
+
+PEERS := $(patsubst %,.bench/%/installed,tunix trl)
+
+.PHONY: demo test install bench
+.DELETE_ON_ERROR:
+
+demo: install
+	$(BIN)/cooper demo
+
+install: .venv/installed
+
+test: .venv/tested-with
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8
+
+bench: install $(PEERS)
+	$(BIN)/python benchmarks/compare.py $(BENCH)
+
+$(PEERS): .bench/%/installed: benchmarks/peers/%.txt | .venv/installed
+	$(PYTHON) -m venv .bench/$*
+	.bench/$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is Python " + sys.version.split()[0] + "; cooper_jax needs 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/tested-with: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
