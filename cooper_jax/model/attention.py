@@ -1,0 +1,157 @@
+"""Attention. Which kernel runs is decided here and nowhere else.
+
+Letters: T queries, S keys, K key/value heads, M = N / K query heads on each of them.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cooper_jax.sharding import activation_spec, constrain
+
+MASKED = -1e30
+BLOCK = 128
+"""Slots that a kernel takes at a time, at least."""
+
+
+def attend(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: jax.Array) -> jax.Array:
+    """Causal grouped-query attention, T = S, in which a token sees those of its own segment; softmax in float32.
+
+    `segment_BT` holds integers, or booleans where a row is one text and padding. Returns [B, T, N, H].
+    """
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    kernel = choose(device.platform if device else "cpu", q_BTNH)
+    if kernel is xla:
+        return constrain(xla(q_BTNH, k_BSKH, v_BSKH, segment_BT), "BTNH")
+    # The partitioner cannot cut a kernel: each device runs it on its own rows and heads.
+    specs = tuple(activation_spec(letters) for letters in ("BTNH", "BSKH", "BSKH", "BT"))
+    own = jax.shard_map(kernel, in_specs=specs, out_specs=specs[0], check_vma=False)
+    return own(q_BTNH, k_BSKH, v_BSKH, segment_BT.astype(jnp.int32))
+
+
+def choose(platform: str, q_BTNH: jax.Array) -> Callable[..., jax.Array]:
+    """The kernel of `attend` on the devices of the mesh in use: `splash` on TPU, `triton` on GPU, for whole blocks of
+    tokens; `xla` for everything else."""
+    _, slots, _, head_dim = q_BTNH.shape
+    if platform == "tpu" and slots % BLOCK == 0:
+        return splash
+    if platform == "gpu" and slots % BLOCK == 0 and head_dim in (64, 128) and q_BTNH.dtype.itemsize == 2:
+        return triton
+    return xla
+
+
+def xla(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: jax.Array) -> jax.Array:
+    """Plain einsums, with weights [B, N, T, S] in memory."""
+    slots, kv_heads = k_BSKH.shape[1:3]
+    causal_TS = jnp.tril(jnp.ones((slots, slots), bool))
+    mask_BTS = causal_TS[None] & (segment_BT[:, :, None] == segment_BT[:, None, :])
+    b, t, n, h = q_BTNH.shape
+    q_BTKMH = (q_BTNH * h**-0.5).reshape(b, t, kv_heads, n // kv_heads, h)
+    logits_BKMTS = jnp.einsum("BTKMH,BSKH->BKMTS", q_BTKMH, k_BSKH, preferred_element_type=jnp.float32)
+    logits_BKMTS = jnp.where(mask_BTS[:, None, None], logits_BKMTS, MASKED)
+    weights_BKMTS = jax.nn.softmax(logits_BKMTS, axis=-1).astype(q_BTNH.dtype)
+    return jnp.einsum("BKMTS,BSKH->BTKMH", weights_BKMTS, v_BSKH).reshape(q_BTNH.shape)
+
+
+def splash(
+    q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: jax.Array, interpret: bool = False
+) -> jax.Array:
+    """JAX's Pallas kernel for TPU: never a [T, S] array, no blocks above the diagonal, heads grouped as they are."""
+    # A quarter of a second, which a run on CPU is spared.
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernels
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
+
+    slots, heads, head_dim = q_BTNH.shape[1:]
+    block = math.gcd(slots, 4 * BLOCK)
+    kernel: Any = kernels.make_splash_mha(
+        masks.MultiHeadMask([masks.CausalMask((slots, slots))] * heads),
+        block_sizes=kernels.BlockSizes(
+            block, block, block_q_dkv=block, block_kv_dkv=block, block_q_dq=block, block_kv_dq=block
+        ),
+        head_shards=1,
+        q_seq_shards=1,
+        interpret=interpret,
+    )
+    one = lambda q, k, v, segment: kernel(q, k, v, kernels.SegmentIds(segment, segment))  # noqa: E731
+    q_BNTH, k_BKSH, v_BKSH = (x.swapaxes(1, 2) for x in (q_BTNH * head_dim**-0.5, k_BSKH, v_BSKH))
+    return jax.vmap(one)(q_BNTH, k_BKSH, v_BKSH, segment_BT).swapaxes(1, 2)
+
+
+def triton(
+    q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: jax.Array, interpret: bool = False
+) -> jax.Array:
+    """JAX's Pallas kernel for GPU: never a [T, S] array, no blocks above the diagonal; a group's keys are repeated."""
+    from jax.experimental.pallas.ops.gpu import attention as kernels
+
+    # What fits the registers and 99 KB of shared memory of a block at H = 128.
+    sizes = kernels.BlockSizes(block_q=128, block_k=64, block_q_dkv=32, block_kv_dkv=64, block_q_dq=64, block_kv_dq=32)
+    heads, head_dim = q_BTNH.shape[2:]
+    k_BSNH, v_BSNH = (jnp.repeat(x, heads // x.shape[2], axis=2) for x in (k_BSKH, v_BSKH))
+    options = {"sm_scale": head_dim**-0.5, "causal": True, "block_sizes": sizes, "interpret": interpret}
+    return kernels.mha(q_BTNH, k_BSNH, v_BSNH, segment_BT, **options)
+
+
+def attend_grouped(
+    q_PGTNH: jax.Array,
+    prompt: tuple[jax.Array, jax.Array],
+    prompt_real_PS: jax.Array,
+    own: tuple[jax.Array, jax.Array],
+    own_mask_TU: jax.Array,
+) -> jax.Array:
+    """Attention of G rows that share a prompt: one softmax over the prompt's keys and the row's own.
+
+    `prompt` is keys and values [P, S, K, H], read once for all G rows; `own` is [P, G, U, K, H], of which query t may
+    see what `own_mask_TU` says. Returns [P, G, T, N, H].
+    """
+    p, g, t, n, h = q_PGTNH.shape
+    kv_heads = prompt[0].shape[2]
+    q_PGTKMH = (q_PGTNH * h**-0.5).reshape(p, g, t, kv_heads, n // kv_heads, h)
+    f32 = jnp.float32
+    shared = jnp.einsum("PGTKMH,PSKH->PKGTMS", q_PGTKMH, prompt[0], preferred_element_type=f32)
+    shared = jnp.where(prompt_real_PS[:, None, None, None, None], shared, MASKED)
+    mine = jnp.einsum("PGTKMH,PGUKH->PGKTMU", q_PGTKMH, own[0], preferred_element_type=f32)
+    mine = jnp.where(own_mask_TU[None, None, None, :, None], mine, MASKED).transpose(0, 2, 1, 3, 4, 5)
+    top = jax.lax.stop_gradient(jnp.maximum(jnp.max(shared, axis=-1), jnp.max(mine, axis=-1)))[..., None]
+    shared, mine = jnp.exp(shared - top), jnp.exp(mine - top)
+    total_PKGTM = jnp.sum(shared, axis=-1) + jnp.sum(mine, axis=-1)
+    kind = q_PGTNH.dtype
+    out = jnp.einsum("PKGTMS,PSKH->PKGTMH", shared.astype(kind), prompt[1], preferred_element_type=f32)
+    out += jnp.einsum("PKGTMU,PGUKH->PKGTMH", mine.astype(kind), own[1], preferred_element_type=f32)
+    out_PGTKMH = (out / total_PKGTM[..., None]).astype(kind).transpose(0, 2, 3, 1, 4, 5)
+    return constrain(out_PGTKMH.reshape(q_PGTNH.shape), "PGTNH")
+
+
+def attend_cached(
+    q_PGNH: jax.Array,
+    prompt: tuple[jax.Array, jax.Array],
+    prompt_real_PS: jax.Array,
+    own: tuple[jax.Array, jax.Array],
+    written_T: jax.Array,
+) -> jax.Array:
+    """`attend_grouped` of one token a row, over caches that lie as the products want them, so that none is copied.
+
+    Prompt: keys [P, K, H, S], values [P, K, S, H]; own: keys [P, G, K, H, T], values [P, G, K, T, H], of which those
+    before `written_T` ends are seen. Returns [P, G, N, H].
+    """
+    p, g, n, h = q_PGNH.shape
+    k = own[0].shape[2]
+    m, f32 = n // k, jnp.float32
+    q_PGKMH = (q_PGNH * h**-0.5).reshape(p, g, k, m, h)
+    q_PKRH = q_PGKMH.transpose(0, 2, 1, 3, 4).reshape(p, k, g * m, h)
+    shared = jnp.einsum("PKRH,PKHS->PKRS", q_PKRH, prompt[0], preferred_element_type=f32)
+    shared = jnp.where(prompt_real_PS[:, None, None], shared, MASKED)
+    mine = jnp.einsum("PGKMH,PGKHT->PGKMT", q_PGKMH, own[0], preferred_element_type=f32)
+    mine = jnp.where(written_T[None, None, None, None], mine, MASKED)
+    to_shared = lambda x: x.transpose(0, 2, 1, 3).reshape(p, k, g * m)  # noqa: E731
+    to_mine = lambda x: x.reshape(p, k, g, m, *x.shape[3:]).swapaxes(1, 2)  # noqa: E731
+    top_PGKM = jnp.maximum(to_mine(jnp.max(shared, axis=-1)), jnp.max(mine, axis=-1))
+    shared, mine = jnp.exp(shared - to_shared(top_PGKM)[..., None]), jnp.exp(mine - top_PGKM[..., None])
+    total_PGKM = to_mine(jnp.sum(shared, axis=-1)) + jnp.sum(mine, axis=-1)
+    kind = q_PGNH.dtype
+    out_PKRH = jnp.einsum("PKRS,PKSH->PKRH", shared.astype(kind), prompt[1], preferred_element_type=f32)
+    out = jnp.einsum("PGKMT,PGKTH->PGKMH", mine.astype(kind), own[1], preferred_element_type=f32)
+    out = (out + to_mine(out_PKRH)) / total_PGKM[..., None]
+    return constrain(out.astype(kind).reshape(q_PGNH.shape), "P_NH")

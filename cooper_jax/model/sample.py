@@ -1,0 +1,222 @@
+"""Sampling: each prompt is prefilled once for its whole group, then all rows decode in lockstep.
+
+Rows that have ended are left behind: once no more than an eighth are going, these go on by themselves, in smaller
+arrays, and so on; one long answer does not hold the batch.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from cooper_jax import sharding
+from cooper_jax.config import Model
+from cooper_jax.model import heads, transformer
+from cooper_jax.model.transformer import KV, Params
+from cooper_jax.sharding import constrain
+
+SHRINK = 8
+"""Rows are brought together when one in so many is still going."""
+FEWEST = 8
+"""Nor are so few brought together again: each size is one more loop to compile."""
+BLOCK = 128
+"""Entries of the vocabulary whose probabilities are summed before a token is looked for among them."""
+
+
+class Sampling(NamedTuple):
+    """How the next token is drawn. Temperature 0 is greedy; top_k 0 and top_p 1 keep every token."""
+
+    group: int
+    length: int
+    temperature: float
+    top_p: float
+    top_k: int
+    stop: tuple[int, ...]
+    pad: int
+    compact: bool = True
+    """Leave ended rows behind. The tokens are the same either way."""
+
+
+class Sampled(NamedTuple):
+    """Completions, B = P * G. The stop token is part of the completion; what follows it is padding and not `real`.
+
+    `logp_BT` is of the whole distribution at the temperature (1 when greedy), before top-k and top-p, so that it equals
+    what the trainer computes.
+    """
+
+    token_BT: jax.Array
+    logp_BT: jax.Array
+    real_BT: jax.Array
+    finished_B: jax.Array
+
+
+class _Going(NamedTuple):
+    """Rows still decoding, [P, G] of them, and what they read. `row_PG` is their place among all rows."""
+
+    row_PG: jax.Array
+    token_PG: jax.Array
+    done_PG: jax.Array
+    start_PG: jax.Array
+    own_kv: KV
+    prompt_kv: KV
+    prompt_real_PS: jax.Array
+
+
+class _Drawn(NamedTuple):
+    """What all rows have drawn up to slot t, time first: a step writes one line."""
+
+    t: jax.Array
+    token_TB: jax.Array
+    logp_TB: jax.Array
+    real_TB: jax.Array
+    finished_B: jax.Array
+
+
+def sample(
+    params: Params, tokens_PS: jax.Array, real_PS: jax.Array, key: jax.Array, how: Sampling, cfg: Model
+) -> Sampled:
+    """`how.group` completions of at most `how.length` tokens for each left-padded prompt."""
+    p, g, length = tokens_PS.shape[0], how.group, how.length
+    rows = p * g
+    hidden_PSD, prompt_kv = transformer.prefill(params, tokens_PS, real_PS, cfg)
+    chance_T2B = jax.random.uniform(key, (length, 2, rows))
+    first_PGD = constrain(jnp.broadcast_to(hidden_PSD[:, -1:], (p, g, cfg.width)), "PGD")
+    going = _Going(
+        row_PG=jnp.arange(rows).reshape(p, g),
+        token_PG=jnp.zeros((p, g), jnp.int32),
+        done_PG=jnp.zeros((p, g), bool),
+        start_PG=jnp.broadcast_to(jnp.sum(real_PS, axis=1, keepdims=True), (p, g)),
+        own_kv=transformer.empty_cache(p, g, max(length - 1, 1), cfg),
+        prompt_kv=transformer.cached(prompt_kv),
+        prompt_real_PS=real_PS,
+    )
+    drawn = _Drawn(
+        t=jnp.int32(-1),
+        token_TB=jnp.full((length, rows), how.pad, jnp.int32),
+        logp_TB=jnp.zeros((length, rows), jnp.float32),
+        real_TB=jnp.zeros((length, rows), bool),
+        finished_B=jnp.zeros(rows, bool),
+    )
+
+    def draw(hidden_PGD: jax.Array, going: _Going, drawn: _Drawn) -> tuple[_Going, _Drawn]:
+        """The token after slot t, of every row that is going."""
+        t = drawn.t + 1
+        token_PG, logp_PG = next_token(heads.logits(params, hidden_PGD, cfg), chance_T2B[t][:, going.row_PG], how)
+        token_PG = jnp.where(going.done_PG, how.pad, token_PG)
+        done_PG = going.done_PG | jnp.any(token_PG[..., None] == jnp.array(how.stop)[None, None], axis=-1)
+        line = lambda old_TB, new_PG: old_TB.at[t].set(old_TB[t].at[going.row_PG].set(new_PG))  # noqa: E731
+        return going._replace(token_PG=token_PG, done_PG=done_PG), _Drawn(
+            t=t,
+            token_TB=line(drawn.token_TB, token_PG),
+            logp_TB=line(drawn.logp_TB, jnp.where(going.done_PG, 0.0, logp_PG)),
+            real_TB=line(drawn.real_TB, ~going.done_PG),
+            finished_B=drawn.finished_B.at[going.row_PG].set(done_PG),
+        )
+
+    def step(state: tuple[_Going, _Drawn]) -> tuple[_Going, _Drawn]:
+        going, drawn = state
+        hidden_PGD, own_kv = transformer.decode(
+            params, going.token_PG, going.start_PG + drawn.t, going.prompt_kv, going.prompt_real_PS, going.own_kv,
+            drawn.t, cfg,
+        )  # fmt: skip
+        return draw(hidden_PGD, going._replace(own_kv=own_kv), drawn)
+
+    state = draw(first_PGD, going, drawn)
+    for enough in _sizes(rows, how.compact):
+        busy = lambda s, enough=enough: (s[1].t < length - 1) & (_busiest(s[0].done_PG) > enough)  # noqa: E731
+        state = jax.lax.while_loop(busy, step, state)
+        if enough:
+            state = (_together(state[0], enough), state[1])
+    drawn = state[1]
+    rows_first = lambda x_TB: constrain(x_TB.T, "BT")  # noqa: E731
+    return Sampled(rows_first(drawn.token_TB), rows_first(drawn.logp_TB), rows_first(drawn.real_TB), drawn.finished_B)
+
+
+def _sizes(rows: int, compact: bool) -> list[int]:
+    """At how many rows going, on a shard of the mesh, to bring them together; the last, 0, is the end."""
+    sizes, left = [], rows // sharding.row_ways() // SHRINK
+    while compact and left >= FEWEST:
+        sizes.append(left)
+        left //= SHRINK
+    return [*sizes, 0]
+
+
+def _by_shard(x: jax.Array) -> jax.Array:
+    """[P, G, ...] -> [shards, rows of a shard, ...], for work that must not cross devices."""
+    ways = sharding.row_ways()
+    return constrain(x.reshape(ways, -1, *x.shape[2:]), "B" + "_" * (x.ndim - 1))
+
+
+def _busiest(done_PG: jax.Array) -> jax.Array:
+    """Rows going on the shard that has most of them."""
+    return jnp.max(jnp.sum(~_by_shard(done_PG), axis=1))
+
+
+def _together(going: _Going, count: int) -> _Going:
+    """`count` rows of every shard, those that are going first, each with a copy of its prompt: [shards * count, 1]."""
+    per_prompt = going.done_PG.shape[1]
+    order_WR = jnp.argsort(_by_shard(going.done_PG), axis=1, stable=True)[:, :count]
+
+    def take(x: jax.Array, order_WR: jax.Array) -> jax.Array:
+        index = order_WR.reshape(*order_WR.shape, *(1,) * (x.ndim - 2))
+        return jnp.take_along_axis(x, index, axis=1).reshape(-1, *x.shape[2:])
+
+    def of_rows(x_PG: jax.Array) -> jax.Array:
+        return take(_by_shard(x_PG), order_WR)[:, None]
+
+    def of_prompts(x_P: jax.Array) -> jax.Array:
+        return take(_by_shard(x_P[:, None]), order_WR // per_prompt)
+
+    layers = lambda fn, kv: tuple(jax.vmap(fn)(x) for x in kv)  # noqa: E731
+    return _Going(
+        *(of_rows(x) for x in going[:4]),
+        own_kv=layers(of_rows, going.own_kv),
+        prompt_kv=layers(of_prompts, going.prompt_kv),
+        prompt_real_PS=of_prompts(going.prompt_real_PS),
+    )
+
+
+def next_token(logits_PGV: jax.Array, chance_2PG: jax.Array, how: Sampling) -> tuple[jax.Array, jax.Array]:
+    """The token on which `chance_2PG`, uniform in [0, 1), falls; its log-prob is of the unfiltered distribution."""
+    z_PGV = logits_PGV / (how.temperature or 1.0)
+    top_PG1 = jnp.max(z_PGV, axis=-1, keepdims=True)
+    weight_PGV = jnp.exp(z_PGV - top_PG1)
+    greedy = how.temperature == 0
+    token_PG = jnp.argmax(z_PGV, axis=-1) if greedy else _fall(_filtered(weight_PGV, how), chance_2PG)
+    picked_PG = jnp.take_along_axis(z_PGV, token_PG[..., None], axis=-1)[..., 0]
+    return token_PG, picked_PG - top_PG1[..., 0] - jnp.log(jnp.sum(weight_PGV, axis=-1))
+
+
+def _fall(weight_PGV: jax.Array, chance_2PG: jax.Array) -> jax.Array:
+    """Inverse of the cumulative distribution: the first chance picks a block of the vocabulary, the second an entry.
+
+    Two numbers a row instead of one an entry, and no pass over the vocabulary but the sums of its blocks.
+    """
+    p, g, v = weight_PGV.shape
+    blocks = jnp.pad(weight_PGV, ((0, 0), (0, 0), (0, -v % BLOCK))).reshape(p, g, -1, BLOCK)
+    block_PG = _search(jnp.sum(blocks, axis=-1), chance_2PG[0])
+    inside = jnp.take_along_axis(blocks, block_PG[..., None, None], axis=2)[:, :, 0]
+    return block_PG * BLOCK + _search(inside, chance_2PG[1])
+
+
+def _search(weight_PGN: jax.Array, chance_PG: jax.Array) -> jax.Array:
+    """Where the chance falls among the weights; never on a weight of nothing."""
+    upto_PGN = jnp.cumsum(weight_PGN, axis=-1)
+    last_PG = weight_PGN.shape[-1] - 1 - jnp.argmax(weight_PGN[..., ::-1] > 0, axis=-1)
+    index_PG = jnp.sum(upto_PGN <= chance_PG[..., None] * upto_PGN[..., -1:], axis=-1)
+    return jnp.minimum(index_PG, last_PG)
+
+
+def _filtered(weight_PGV: jax.Array, how: Sampling) -> jax.Array:
+    """Top-k, then nucleus (Holtzman et al. 2020): the fewest tokens whose probability reaches top_p."""
+    if how.top_k:
+        kth = jax.lax.top_k(weight_PGV, min(how.top_k, weight_PGV.shape[-1]))[0][..., -1:]
+        weight_PGV = jnp.where(weight_PGV < kth, 0.0, weight_PGV)
+    if how.top_p < 1:
+        sorted_PGV = -jnp.sort(-weight_PGV, axis=-1)
+        before_PGV = jnp.cumsum(sorted_PGV, axis=-1) - sorted_PGV
+        reached_PG1 = how.top_p * jnp.sum(weight_PGV, axis=-1, keepdims=True)
+        # The last token whose predecessors do not yet reach top_p is the least likely one kept.
+        least = jnp.min(jnp.where(before_PGV < reached_PG1, sorted_PGV, jnp.inf), axis=-1, keepdims=True)
+        weight_PGV = jnp.where(weight_PGV < least, 0.0, weight_PGV)
+    return weight_PGV
