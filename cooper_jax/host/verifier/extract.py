@@ -1,0 +1,151 @@
+"""The final answer that a text states, or None. A text that ends before it is done states none."""
+
+import re
+from collections.abc import Callable
+
+from cooper_jax.config import Extraction
+
+_BOX = re.compile(r"\\+(?:boxed|fbox)(?![A-Za-z])")
+_BETWEEN = re.compile(
+    r"(?:[\s$,;.]|\\[()\[\],;!: ]|\\q?quad|~|\band\b|\bor\b|(?:\\text\w*|\\mbox)\s*\{\s*(?:and|or|,|;|\s)*\s*\}"
+    r"|(?:\\text\w*\s*\{)?\s*for part \(?\w\)?(?: and)?\s*\}?)*"
+)
+_PHRASE = re.compile(
+    r"(?:final answers?|the answers?|answers?|the (?:final )?results?)\s*(?:is|are|:|=)+\s*:?", re.IGNORECASE
+)
+_HOPE = re.compile(r"\s*I hope it is correct.*", re.IGNORECASE | re.DOTALL)
+_MATHS = re.compile(
+    r"(?<!\\)\$\$.{1,2000}?(?<!\\)\$\$|(?<!\\)\$(?:\\.|[^$\\]){1,2000}\$|\\\(.{1,2000}?\\\)|\\\[.{1,2000}?\\\]",
+    re.DOTALL,
+)
+_NUMBER = r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:[.,]\d+)?(?:/\d+)?"
+TAIL = 20_000
+"""Characters from the end in which an answer is looked for."""
+
+
+def stated_answer(text: str, rule: Extraction) -> str | None:
+    """What `text` states as its final answer by `rule`, or None where it states nothing."""
+    _thought, closed, rest = text.rpartition("</think>")
+    if "<think>" in (rest if closed else text):
+        return None
+    found = _RULES[rule](rest[-TAIL:] if rule != "boxed" else rest)
+    return found if found and found.strip() else None
+
+
+def has_box(text: str) -> bool:
+    """Whether a box stands in the text."""
+    return _BOX.search(text) is not None
+
+
+def _boxed(text: str) -> str | None:
+    """The last box; boxes with nothing but separators between them are one answer. An unclosed box voids the text."""
+    boxes: list[tuple[int, int, str]] = []
+    for found in list(_BOX.finditer(text))[-64:]:
+        if boxes and found.start() < boxes[-1][1]:
+            continue  # a box within a box
+        content, end = _argument(text, found.end())
+        if content is None:
+            return None
+        boxes.append((found.start(), end, content))
+    if not boxes:
+        return None
+    parts = [boxes[-1]]
+    for box in reversed(boxes[:-1]):
+        if not _BETWEEN.fullmatch(text, box[1], parts[0][0]):
+            break
+        parts.insert(0, box)
+    contents = [p[2] for p in parts]
+    return contents[0] if len(set(contents)) == 1 else ", ".join(contents)
+
+
+def _argument(text: str, at: int) -> tuple[str | None, int]:
+    """What stands in the braces at `at` (or the one token there) and its end; None if the braces do not close."""
+    while at < len(text) and text[at] in " \t\n":
+        at += 1
+    if at == len(text):
+        return None, at
+    if text[at] != "{":
+        found = re.compile(r"\\?[A-Za-z]+|-?\d+|\S").match(text, at)
+        return (found[0], found.end()) if found else (None, at)
+    depth = 0
+    for brace in re.compile(r"(?<!\\)[{}]").finditer(text, at):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            return text[at + 1 : brace.start()], brace.end()
+    return None, at
+
+
+def _hash(text: str) -> str | None:
+    """What follows the last `####`, to the end of its line."""
+    _, mark, rest = text.rpartition("####")
+    return rest.strip().split("\n")[0].strip() if mark else None
+
+
+def _phrase(text: str) -> str | None:
+    """What follows the last `the answer is`, to the end of its sentence."""
+    matches = list(_PHRASE.finditer(text))
+    if not matches:
+        return None
+    rest = _HOPE.sub("", text[matches[-1].end() :]).strip().strip("*").strip()
+    sentence = re.split(r"(?<=[^\s.\d])\.(?:\s|$)|(?<=\d)\.(?:\s+[A-Z]|\s*$)|\n\s*\n", rest, maxsplit=1)[0].strip()
+    maths = list(_MATHS.finditer(sentence))
+    if len(maths) == 1 and re.fullmatch(r"[\w\s,]*\b(is|are|equals)?\s*", sentence[: maths[0].start()]):
+        said = re.search(r"\b(?:is|are|equals)\s+(" + _NUMBER + r")\W*$", sentence[maths[0].end() :])
+        return said[1] if said else sentence[maths[0].start() :]
+    if len(maths) > 1 and sentence.startswith(maths[0][0]):
+        return sentence
+    return sentence
+
+
+def _last(text: str) -> str | None:
+    """The last mathematics between dollar signs or in `\\(...\\)`, with what it is joined to; else the last number."""
+    maths = list(_MATHS.finditer(text))
+    if maths:
+        if said := re.fullmatch(rf"\s*(?:is|are|equals)\s+({_NUMBER})\W*", text[maths[-1].end() :]):
+            return said[1]
+        start = maths[-1].start()
+        for before, after in zip(maths[-2::-1], maths[:0:-1], strict=False):
+            if not re.fullmatch(r"[\s,;]*(?:and|or)?[\s,;]*", text[before.end() : after.start()]):
+                break
+            start = before.start()
+        unit = re.match(r"\s*(?:[a-zA-Z]{2,}\s*){1,2}$", text[maths[-1].end() :].rstrip(". \n"))
+        return text[start : maths[-1].end()] + (f"\\text{{{unit[0]}}}" if unit and start == maths[-1].start() else "")
+    found = re.findall(rf"(?<![\w.,\\^_{{(]){_NUMBER}(?![\w^({{\\])", text)
+    return found[-1] if found else None
+
+
+def _auto(text: str) -> str | None:
+    """The first rule that applies: boxes, `####`, `the answer is`, mathematics between dollar signs, the bare text."""
+    if _BOX.search(text):
+        return _boxed(text)
+    if "####" in text:
+        return _hash(text)
+    if _PHRASE.search(text):
+        return _phrase(text)
+    if _MATHS.search(text):
+        return _last(text)
+    return text.strip() or None
+
+
+_RULES: dict[Extraction, Callable[[str], str | None]] = {
+    "boxed": _boxed,
+    "hash": _hash,
+    "phrase": _phrase,
+    "last": _last,
+    "auto": _auto,
+}
+
+
+_HEDGED = re.compile(
+    r"\b(?:not|never|or|either|between|than|least|most|about|around|approximately|nearly)\b|n't\b", re.I
+)
+
+
+def last_number(answer: str) -> str | None:
+    """The number at the end of a phrase of words, as in `the largest is 34`; None where anything else stands there."""
+    if len(answer) > 1000 or len(re.findall(r"\d+(?:[.,/]\d+)*", answer)) != 1 or _HEDGED.search(answer):
+        return None
+    words = re.fullmatch(
+        rf"[^\\(){{}}\[\]=<>^+*#_\"`]*?(?<![\w.,])({_NUMBER})(?:\s*(?:[$€£]|[A-Za-z]{{1,12}}\b)){{0,3}}[\s.!*]*", answer
+    )
+    return words[1] if words else None

@@ -1,0 +1,79 @@
+"""The rule: right, wrong or unknown, for a completion and its reference. No processes and no clock: see `pool`."""
+
+from functools import lru_cache
+
+from cooper_jax.config import Extraction
+from cooper_jax.host.verifier import exact, symbolic
+from cooper_jax.host.verifier.exact import Text
+from cooper_jax.host.verifier.extract import has_box, last_number, stated_answer
+from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
+
+SHOWN = 2000
+"""Characters of an answer that a verdict repeats."""
+
+
+def verify(gold: str, completion: str, finished: bool = True, extract: Extraction = "auto") -> Verdict:
+    """Judge a completion by its final answer, found as `extract` says. Never raises.
+
+    `right`: proved equal. `wrong`: an answer was stated and is different, or (answer None) none was stated, or the
+    completion did not finish. `unknown`: neither could be shown, or the reference cannot be read.
+    """
+    if not isinstance(gold, str) or not isinstance(completion, str):
+        return Verdict(UNKNOWN, None, "not text")
+    if not finished:
+        return Verdict(WRONG, None, "unfinished")
+    try:
+        return _verify(gold, completion, extract)
+    except Exception as error:  # Whatever a text provokes costs its own verdict, not the run.
+        return Verdict(UNKNOWN, None, f"{type(error).__name__}: {error}"[:200])
+
+
+def _verify(gold: str, completion: str, extract: Extraction) -> Verdict:
+    answer = stated_answer(completion, extract)
+    if answer is None:
+        return Verdict(WRONG, None, "no answer stated")
+    shown = answer if len(answer) <= SHOWN else answer[:SHOWN] + "…"
+    reference = _reference(gold)
+    if not reference.plain:
+        return Verdict(UNKNOWN, shown, f"reference not read: {reference.reason}")
+    readings = _stated(answer, extract == "boxed" or (extract == "auto" and has_box(completion)))
+    same = None
+    for stated in readings:
+        if same is None:
+            same = exact.compare(reference, stated)
+        if same is None:
+            same = symbolic.compare(reference, stated)
+    if same is None:
+        reason = f"reference not read: {reference.reason}" if reference.reason else readings[0].reason
+        return Verdict(UNKNOWN, shown, reason or "cannot be decided")
+    return Verdict(RIGHT, shown, "equal") if same else Verdict(WRONG, shown, "different")
+
+
+def unreadable(reference: str) -> str | None:
+    """Why a reference cannot be read, for data to be rejected when it is loaded; None if it can."""
+    if not isinstance(reference, str):
+        return "not text"
+    found = _reference(reference)
+    if found.readings or symbolic.readable(found):
+        return None
+    return found.reason
+
+
+@lru_cache(maxsize=2048)
+def _reference(gold: str) -> Text:
+    """A reference stands alone, or in a box, between dollar signs or at the end of a worked solution."""
+    whole = exact.text(gold) if len(gold) < 400 and "boxed" not in gold else None
+    if whole is not None and whole.readings and not (_prose(whole) and len(gold) > 40):
+        return whole
+    return _stated(stated_answer(gold, "auto") or gold, has_box(gold))[-1]
+
+
+def _stated(answer: str, boxed: bool) -> list[Text]:
+    """The answer as it stands; outside a box, prose that ends in a number states that number."""
+    found = exact.text(answer)
+    number = None if boxed or found.letter or not _prose(found) else last_number(answer)
+    return [found, exact.text(number)] if number else [found]
+
+
+def _prose(found: Text) -> bool:
+    return all(isinstance(r.answer, exact.Words) for r in found.readings)

@@ -1,0 +1,98 @@
+"""One worker process: a job a line in, a verdict a line out, both JSON. Ends when its input closes or its parent dies.
+
+Run as `python -m cooper_jax.host.verifier.worker SETTINGS`; it imports neither jax nor anything that writes.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from cooper_jax.config import Extraction
+from cooper_jax.host.verifier.verdict import UNKNOWN, Verdict
+
+MEMORY = 1 << 30
+"""Bytes of address space."""
+_PR_SET_PDEATHSIG = 1
+
+Judge = Callable[[str, str, bool], Verdict]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker is told on its command line, as JSON."""
+
+    rule: str
+    extract: Extraction
+    blind: float
+    deadline: float
+    parent: int
+
+
+def main() -> None:
+    """Announce readiness with an empty line, then answer `[verdict, answer, reason, seconds, used]` to every job.
+
+    `seconds` the job took; `used` is the processor time of this process so far.
+    """
+    settings = Settings(**json.loads(sys.argv[1]))
+    _confine(settings.parent)
+    # Whatever a library prints must not be taken for a verdict.
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    judge = _judge(settings)
+    replies.write(b"\n")
+    for line in sys.stdin.buffer:
+        reference, completion, finished = json.loads(line)
+        # A backstop for the parent's clock: the kernel ends a job that runs away.
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + settings.deadline) + 3, hard))
+        begun = time.perf_counter()
+        verdict = judge(reference, completion, finished)
+        reply = [*verdict, time.perf_counter() - begun, time.process_time()]
+        replies.write(json.dumps(reply).encode() + b"\n")
+
+
+def declines(reference: str, share: float) -> bool:
+    """Whether a rule blind to `share` of all references declines this one: always the same ones."""
+    return zlib.crc32(f"blind {reference}".encode()) / 2**32 < share
+
+
+def _judge(settings: Settings) -> Judge:
+    if settings.rule == "arithmetic":
+        from cooper_jax.host import arithmetic
+
+        judge: Judge = arithmetic.verify
+    else:
+        from cooper_jax.host.verifier import rule, symbolic
+
+        symbolic.warm()
+        judge = partial(rule.verify, extract=settings.extract)
+
+    def seeing(reference: str, completion: str, finished: bool) -> Verdict:
+        if declines(reference, settings.blind):
+            return Verdict(UNKNOWN, None, "reference not read")
+        return judge(reference, completion, finished)
+
+    return seeing
+
+
+def _confine(parent: int) -> None:
+    """Bounded memory, no files, no core dump, and no life after the parent's."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit("the parent has gone")
+
+
+if __name__ == "__main__":
+    main()
