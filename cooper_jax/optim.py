@@ -1,0 +1,81 @@
+"""The optimizer, and gradients accumulated over micro-batches."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from cooper_jax.config import Optim
+from cooper_jax.model import weights
+
+
+def make_optimizer(cfg: Optim, steps: int) -> optax.GradientTransformation:
+    """AdamW behind global-norm clipping; `steps` is where a cosine schedule ends."""
+    if cfg.schedule == "cosine":
+        rate = optax.warmup_cosine_decay_schedule(0.0, cfg.lr, cfg.warmup, max(steps, cfg.warmup + 1))
+    else:
+        rate = optax.join_schedules(
+            [optax.linear_schedule(0.0, cfg.lr, cfg.warmup), optax.constant_schedule(cfg.lr)], [cfg.warmup]
+        )
+    # Updates are counted from 0; a warm-up that starts at 0 would waste the first.
+    return optax.chain(
+        optax.clip_by_global_norm(cfg.grad_clip),
+        optax.adamw(
+            lambda count: rate(count + 1),
+            cfg.b1,
+            cfg.b2,
+            cfg.eps,
+            weight_decay=cfg.weight_decay,
+            mask=weights.is_matrix,
+        ),
+    )
+
+
+def split(batch: Any, parts: int) -> Any:
+    """Cut the leading axis of every leaf into [parts, n / parts]. Each part takes every parts-th row, so that a batch
+    spread over a mesh is cut within its devices."""
+    cut = lambda x: x.reshape(x.shape[0] // parts, parts, *x.shape[1:]).swapaxes(0, 1)  # noqa: E731
+    return jax.tree.map(cut, batch)
+
+
+def accumulate(
+    loss_fn: Callable[[Any, Any], tuple[jax.Array, dict[str, jax.Array]]],
+    params: Any,
+    batch: Any,
+    parts: int,
+    used: int | jax.Array,
+) -> tuple[Any, dict[str, jax.Array]]:
+    """Sums of the gradients and of the metrics of `loss_fn` over the first `used` of `parts` micro-batches."""
+    grad_fn = jax.grad(loss_fn, has_aux=True)
+    if parts == 1:
+        return grad_fn(params, batch)
+    pieces = split(batch, parts)
+    add = lambda i, total: jax.tree.map(jnp.add, total, grad_fn(params, _piece(pieces, i)))  # noqa: E731
+    return jax.lax.fori_loop(0, used, add, _zeros(jax.eval_shape(grad_fn, params, _piece(pieces, 0))))
+
+
+def in_parts(fn: Callable[[Any], jax.Array], batch: Any, parts: int, used: jax.Array) -> jax.Array:
+    """`fn` of the first `used` of `parts` micro-batches, in the order of the batch's rows; zeros for the others."""
+    if parts == 1:
+        return fn(batch)
+    pieces = split(batch, parts)
+    like = jax.eval_shape(fn, _piece(pieces, 0))
+    write = lambda i, out: out.at[i].set(fn(_piece(pieces, i)))  # noqa: E731
+    out = jax.lax.fori_loop(0, used, write, jnp.zeros((parts, *like.shape), like.dtype))
+    return out.swapaxes(0, 1).reshape(-1, *like.shape[1:])
+
+
+def used_parts(mask: jax.Array, parts: int) -> jax.Array:
+    """How many micro-batches it takes to reach the last row in which `mask` holds anywhere."""
+    busy = jnp.any(split(mask, parts), axis=tuple(range(1, mask.ndim + 1)))
+    return jnp.max(jnp.where(busy, jnp.arange(1, parts + 1), 0))
+
+
+def _piece(pieces: Any, i: int | jax.Array) -> Any:
+    return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), pieces)
+
+
+def _zeros(like: Any) -> Any:
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
