@@ -1,0 +1,144 @@
+"""READ FIRST. One Cooper step, and the program that repeats it.
+
+A step is GRPO on the reward model's scores, then the reward model on verified pairs. Two choices give the three arms of
+the paper: `reward_source` ("model" | "rule") and `train_reward`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from cooper_jax import evaluate, loop, metrics, setup
+from cooper_jax.config import Config
+from cooper_jax.host import negatives
+from cooper_jax.host.data import Problem
+from cooper_jax.host.verifier.pool import Job, Pending
+from cooper_jax.host.verifier.verdict import RIGHT
+from cooper_jax.metrics import Timeline
+from cooper_jax.setup import PAIRS_SEED, REPLAY_SEED, ROLLOUT_SEED, Run
+from cooper_jax.sharding import fetch
+from cooper_jax.state import CooperState, ModelState, Pairs, Rollout
+from cooper_jax.steps import key_data
+
+
+def cooper_step(
+    state: CooperState, problems: Sequence[Problem], step: int, run: Run, time: Timeline
+) -> tuple[CooperState, dict[str, Any]]:
+    """One Cooper step on P problems. Consumes `state`; returns the next, and metrics, most still on the device."""
+    cfg, put = run.cfg, run.machine.put
+
+    # Stage 1: GRPO. Processes of their own grade the completions while the mesh scores them and trains the policy.
+    with time.host("encode"):
+        prompts = run.machine.prompts(problems)
+        placed, key = put(prompts), put(key_data(cfg.seed, ROLLOUT_SEED, step))
+    rollout = time.device("rollout", run.steps.rollout(state.policy.params, placed, key))
+    rows = [problem for problem in problems for _ in range(cfg.rollout.group)]
+    completions, real_BT, verdicts = _read(rollout, rows, run, time)
+    if cfg.reward_source == "model":
+        with time.host("encode"):
+            judged = put(run.machine.packed(run.machine.judged(rows, completions)))
+        reward_B = time.device("score", run.steps.score(state.reward.params, judged))
+    else:
+        with time.host("verify"):
+            reward_B = put(np.array([v.verdict == RIGHT for v in verdicts.result()], np.float32))
+    with time.host("encode"):
+        packing = put(run.machine.packed_completions(prompts, real_BT)) if cfg.grpo.packed else None
+    batch, record = time.device("prepare", run.steps.prepare(run.reference, rollout, reward_B, packing))
+    policy, policy_metrics = _update(run.steps.policy, state.policy, batch, cfg.grpo.updates)
+    time.device("policy", policy_metrics)
+
+    with time.host("verify"):
+        labels = verdicts.result()
+    record = record | _named("policy", policy_metrics) | metrics.rule_metrics(labels)
+    reward = state.reward
+    if cfg.train_reward:
+        # Stage 2: the reward model, on right completions and wrong ones. These are made while the policy is updated:
+        # nothing here waits for the device, but for the scores where samples are ranked by them, and for an assistant
+        # that lives on it.
+        with time.host("assistant"):
+            rng = np.random.default_rng([cfg.seed, PAIRS_SEED, step, jax.process_index()])
+            score_B = fetch(reward_B) if cfg.pairs.on_policy else None
+            slots, pair_metrics = negatives.build(
+                problems, completions, labels, run.assistant, run.verifier, run.machine.fits, cfg.pairs, rng, score_B
+            )
+            pairs = put(_pairs(run, slots, step))
+        reward, reward_metrics = _update(run.steps.reward, state.reward, pairs, cfg.pairs.updates)
+        time.device("reward", reward_metrics)
+        record |= _named("reward_model", reward_metrics) | pair_metrics | run.assistant.figures()
+        record |= run.style.note(step + 1, [slot for slot in slots if slot])
+    if cfg.reward_source == "model":
+        with time.host("wait"):
+            score_B = fetch(reward_B)
+        record |= metrics.against_rule(score_B, labels)
+    return CooperState(policy, reward), record
+
+
+def train(cfg: Config) -> None:
+    """`cooper train`: bring the run in `cfg.dir` to `cfg.steps` steps."""
+    models = {"policy": cfg.policy} | ({"reward": cfg.reward} if cfg.reward_source == "model" else {})
+    with setup.machine(cfg, **models) as here:
+        cfg = here.cfg
+        run, policy, reward = setup.cooper_run(cfg, here)
+        held_out = evaluate.HeldOut(here)
+
+        starvation = negatives.Starvation(cfg.pairs, partial(metrics.history, cfg.dir))
+
+        def step_fn(state: CooperState, step: int, time: Timeline) -> tuple[CooperState, dict[str, Any]]:
+            state, record = cooper_step(state, run.stream.take(cfg.rollout.prompts), step, run, time)
+            if cfg.train_reward and (warning := starvation.note(step + 1, record)):
+                print(f"warning, step {step + 1}: {warning}", flush=True)
+            return state, record
+
+        loop.run(
+            "train",
+            here,
+            cfg.dir,
+            cfg.steps,
+            CooperState(policy, reward),
+            step_fn,
+            lambda state: held_out.accuracy(state.policy.params),
+            cfg.eval_every,
+            ("reward/mean", "rule/accuracy", "eval/accuracy", "rm/false_positive_rate", "pairs/valid"),
+            run.stream.seek,
+            lambda: run.stream.cursor,
+        )
+
+
+def _read(rollout: Rollout, rows: Sequence[Problem], run: Run, time: Timeline) -> tuple[list[str], np.ndarray, Pending]:
+    """Completions as text, which tokens are theirs, and the verdicts on them under way."""
+    with time.host("wait"):
+        tokens_BT, real_BT, finished_B = fetch((rollout.token_BT, rollout.real_BT, rollout.finished_B))
+    with time.host("decode"):
+        completions = run.machine.read(tokens_BT, real_BT)
+        jobs = [Job(p.reference, c, bool(f)) for p, c, f in zip(rows, completions, finished_B, strict=True)]
+        return completions, real_BT, run.verifier.submit(jobs)
+
+
+def _update(
+    update: Callable[[ModelState, Any], tuple[ModelState, dict[str, Any]]], state: ModelState, batch: Any, times: int
+) -> tuple[ModelState, dict[str, Any]]:
+    """`times` updates on one batch; metrics of the last, but the drift from the sampler of the first, which should
+    have none."""
+    state, first = update(state, batch)
+    last = first
+    for _ in range(times - 1):
+        state, last = update(state, batch)
+    return state, last | {name: value for name, value in first.items() if name.startswith("sampler")}
+
+
+def _pairs(run: Run, slots: Sequence[negatives.Pair | None], step: int) -> Pairs:
+    """The slots that are not empty as arrays, with rows to replay."""
+    judged, made = run.machine.judged, [slot for slot in slots if slot]
+    problems = [pair.problem for pair in made]
+    sides = zip(judged(problems, [p.right for p in made]), judged(problems, [p.wrong for p in made]), strict=True)
+    rng = np.random.default_rng([run.cfg.seed, REPLAY_SEED, step, jax.process_index()])
+    some = rng.choice(len(run.replay.completions), run.cfg.pairs.replay_rows) if run.replay.completions else []
+    replay = judged([run.replay.problems[i] for i in some], [run.replay.completions[i] for i in some])
+    return run.machine.packed_pairs(len(slots), list(sides), replay, run.replay.label_R[some])
+
+
+def _named(prefix: str, record: dict[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}/{name}": value for name, value in record.items()}

@@ -1,0 +1,109 @@
+"""`cooper verify`: the rule by itself, on a file of references and completions."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from cooper_jax.config import Extraction, UserError, Verifier, require
+from cooper_jax.host.verifier.pool import Job, Pool, Timed
+
+CHUNK = 2048
+"""Rows under way at a time."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Judge completions against references, both read from IN."""
+
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
+    """JSON lines with `gold` and `completion`; other fields are not read."""
+    out: Path
+    """JSON lines in the same order: `verdict` (right, wrong or unknown), `reason`, `answer` (null: none stated) and
+    `seconds`."""
+    workers: int = os.cpu_count() or 1
+    deadline: float = Verifier.deadline
+    """Seconds of computing for one verdict; then the worker is killed, replaced, and the verdict is `unknown`."""
+    extract: Extraction = "auto"
+    """Where the answer of a completion is: in `boxed`; behind `####` (`hash`); behind "the answer is" (`phrase`); the
+    `last` mathematics or number; or `auto`: a box if one stands in the text, else the first of the others that applies,
+    else the whole text."""
+
+
+def verify(cfg: Verify) -> None:
+    """Write the verdicts and print a summary.
+
+    Raises UserError: no such file, or a line that is not an object with `gold` and `completion`. A field that is
+    neither text nor number gets the verdict `unknown`.
+    """
+    require(cfg.path.is_file(), f"{cfg.path}: no such file; give a file of JSON lines with `gold` and `completion`")
+    require(cfg.path.resolve() != cfg.out.resolve(), f"--out {cfg.out} is the input itself; name another file")
+    rows = list(_rows(cfg.path))
+    require(len(rows) > 0, f"{cfg.path} has no rows")
+    settings = Verifier(extract=cfg.extract, workers=cfg.workers, deadline=cfg.deadline)
+    cfg.out.parent.mkdir(parents=True, exist_ok=True)
+    partial = cfg.out.with_name(cfg.out.name + ".partial")
+    begun = time.perf_counter()
+    timed: list[Timed] = []
+    with Pool(settings) as pool, partial.open("w") as file, Progress(transient=True) as progress:
+        task = progress.add_task("verify", total=len(rows))
+        for start in range(0, len(rows), CHUNK):
+            timed += pool.submit(rows[start : start + CHUNK]).timed()
+            _write(file, timed[start:])
+            progress.update(task, completed=len(timed))
+        lost = pool.lost
+    partial.replace(cfg.out)
+    _report(timed, time.perf_counter() - begun, lost)
+    print(f"wrote {cfg.out}")
+
+
+def _rows(path: Path) -> Iterator[Job]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            where = f"{path}, line {number}"
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise UserError(f"{where}: not JSON: {error}") from None
+            except RecursionError:
+                raise UserError(f"{where}: not JSON that can be read: nested too deeply") from None
+            require(isinstance(row, dict), f"{where}: must be an object with `gold` and `completion`")
+            for name in ("gold", "completion"):
+                require(name in row, f'{where}: has no `{name}`; each row is {{"gold": ..., "completion": ...}}')
+            yield Job(_text(row["gold"]), _text(row["completion"]), True)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None  # pyright: ignore[reportReturnType]
+
+
+def _write(file: TextIO, timed: list[Timed]) -> None:
+    for verdict, seconds in timed:
+        row = {"verdict": verdict.verdict, "reason": verdict.reason, "answer": verdict.answer}
+        file.write(json.dumps(row | {"seconds": round(seconds, 6)}) + "\n")
+
+
+def _report(timed: list[Timed], wall: float, lost: int) -> None:
+    count = Counter(t.verdict.verdict for t in timed)
+    title = f"{len(timed)} verdicts in {wall:.1f} s; {lost} workers killed or died"
+    table = Table("verdict", "rows", "share", "mean ms", "p99 ms", title=title)
+    for verdict in (*("right", "wrong", "unknown"), "all"):
+        ms = [1000 * t.seconds for t in timed if verdict in ("all", t.verdict.verdict)]
+        figures = (f"{np.mean(ms):.2f}", f"{np.percentile(ms, 99):.1f}") if ms else ("", "")
+        shown = count[verdict] if verdict != "all" else len(timed)
+        table.add_row(verdict, str(shown), f"{shown / len(timed):.1%}", *figures)
+    Console().print(table)
