@@ -1,0 +1,44 @@
+"""The paper's three behaviours on the built-in task, through the command its user types."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from cooper_jax.config import UserError, builtin, load
+from cooper_jax.demo import Demo
+
+
+def test_quick_demo_shows_hacking_and_its_cure(tmp_path: Path) -> None:
+    env = os.environ | {"XLA_FLAGS": ""}  # one device, optimised
+    command = [sys.executable, "-m", "cooper_jax", "demo", "--quick", "--out", str(tmp_path)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(f"wrote {tmp_path / 'report.png'} and {tmp_path / 'results.json'}")
+
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["seconds"] > 0
+    (seed,) = results["seeds"]
+    warm, arms = seed["warm_start"]["accuracy"], seed["arms"]
+    assert seed["seed"] == 0 and seed["warm_start"]["questions"] >= 1000
+    assert arms["static"]["accuracy"] <= 0.25 and arms["static"]["final_reward"] >= 0.7
+    assert arms["rule"]["accuracy"] >= warm + 0.2
+    assert arms["cooper"]["accuracy"] >= warm + 0.15
+    for arm in arms:
+        records = [json.loads(line) for line in (tmp_path / "seed0" / arm / "metrics.jsonl").read_text().splitlines()]
+        assert [r["step"] for r in records] == list(range(1, 71))
+    assert records[-1]["reward_model/accuracy"] > records[0]["reward_model/accuracy"]
+    picture = imread(tmp_path / "report.png")
+    assert picture.shape[0] > 400 and picture.std() > 0.05
+
+
+def test_a_demo_names_its_mistakes() -> None:
+    toy = load(builtin("toy.py"))
+    with pytest.raises(UserError, match="choose from rule, static, cooper"):
+        Demo(config=toy, arms=("rules",))
+    with pytest.raises(UserError, match="name at least one"):
+        Demo(config=toy, seeds=())

@@ -1,0 +1,138 @@
+"""Right samples? The same tokens for the same seed, the right distribution, the log-probs the trainer computes."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cooper_jax.config import Model
+from cooper_jax.model import heads, sample, weights
+from cooper_jax.model.sample import Sampling
+
+P, G, S, T = 2, 4, 5, 12
+STOP, PAD = 2, 0
+PLAIN = Sampling(group=G, length=T, temperature=1.0, top_p=1.0, top_k=0, stop=(STOP,), pad=PAD)
+
+
+@pytest.fixture
+def params(tiny: Model) -> Any:
+    """Random weights, sharpened so that the stop token comes up now and then."""
+    tree = weights.init(tiny, False, jax.random.key(0))
+    return tree | {"embed": 2 * tree["embed"]}
+
+
+@pytest.fixture
+def prompts(rng: np.random.Generator, tiny: Model) -> tuple[jax.Array, jax.Array]:
+    real = jnp.array([[False, False, True, True, True], [True] * 5])
+    return jnp.array(rng.integers(3, tiny.vocab, (P, S))), real
+
+
+def draw(params: Any, prompts: Any, seed: int, cfg: Model, how: Sampling = PLAIN) -> sample.Sampled:
+    return jax.jit(sample.sample, static_argnums=(4, 5))(params, *prompts, jax.random.key(seed), how, cfg)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_captured_log_probs_are_the_trainers(params: Any, prompts: Any, tiny: Model, temperature: float) -> None:
+    drawn = draw(params, prompts, 0, tiny, PLAIN._replace(temperature=temperature))
+    logp, _ = heads.completion_logp(params, prompts[0], prompts[1], drawn.token_BT.reshape(P, G, T), temperature, tiny)
+    np.testing.assert_allclose(jnp.where(drawn.real_BT, logp, 0), drawn.logp_BT, atol=2e-5)
+    assert (drawn.logp_BT[drawn.real_BT] < 0).all()
+
+
+def test_seeds(params: Any, prompts: Any, tiny: Model) -> None:
+    """Same seed, same tokens; another seed, others; rows of a group and steps of a row differ."""
+    first, again, other = (draw(params, prompts, seed, tiny).token_BT for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert len({tuple(row) for row in first.tolist()}) == P * G
+    assert all(len(set(column)) > 1 for column in first.T.tolist())
+
+
+def test_stop_token_ends_a_row(params: Any, prompts: Any, tiny: Model) -> None:
+    """The stop token is real; after it there is padding without log-prob; unfinished rows are full."""
+    stops = tuple(range(30))  # many, so that some rows end and some do not
+    drawn = jax.device_get(draw(params, prompts, 3, tiny, PLAIN._replace(stop=stops)))
+    assert drawn.finished_B.any() and not drawn.finished_B.all()
+    for token, real, logp, finished in zip(drawn.token_BT, drawn.real_BT, drawn.logp_BT, drawn.finished_B, strict=True):
+        length = int(real.sum())
+        assert real[:length].all() and not real[length:].any()
+        assert (token[length:] == PAD).all() and (logp[length:] == 0).all()
+        assert not np.isin(token[: length - 1], stops).any()
+        assert bool(np.isin(token[length - 1], stops)) == bool(finished)
+        assert finished or length == T
+
+
+def test_greedy_is_the_argmax_of_the_full_pass(params: Any, prompts: Any, tiny: Model) -> None:
+    drawn = draw(params, prompts, 0, tiny, PLAIN._replace(temperature=0.0))
+    rows = jnp.concatenate([jnp.repeat(prompts[0], G, axis=0), drawn.token_BT], axis=1)
+    real = jnp.concatenate([jnp.repeat(prompts[1], G, axis=0), drawn.real_BT], axis=1)
+    from cooper_jax.model.transformer import forward
+
+    logits = heads.logits(params, forward(params, rows, real, tiny), tiny)[:, S - 1 : -1]
+    best = jnp.argmax(logits, axis=-1)
+    assert (best == drawn.token_BT)[drawn.real_BT].all()
+    np.testing.assert_array_equal(drawn.token_BT[0], drawn.token_BT[1])
+
+
+def test_frequencies_follow_the_filtered_distribution() -> None:
+    """50,000 draws each of: plain, tempered, top-k, nucleus, both."""
+    probs = np.array([0.4, 0.25, 0.2, 0.1, 0.05])
+    logits = jnp.broadcast_to(jnp.log(jnp.array(probs)), (1, 50_000, 5))
+    hot = probs**2 / (probs**2).sum()
+    for change, want in (
+        ({}, probs),
+        ({"temperature": 0.5}, hot),
+        ({"top_k": 2}, probs * [1, 1, 0, 0, 0] / 0.65),
+        ({"top_p": 0.5}, probs * [1, 1, 0, 0, 0] / 0.65),
+        ({"top_p": 0.66}, probs * [1, 1, 1, 0, 0] / 0.85),
+        ({"top_p": 0.01}, [1, 0, 0, 0, 0]),
+        ({"top_k": 3, "top_p": 0.7}, probs * [1, 1, 0, 0, 0] / 0.65),
+    ):
+        how = PLAIN._replace(**change)
+        token, logp = sample.next_token(logits, jax.random.uniform(jax.random.key(1), (2, 1, 50_000)), how)
+        got = np.bincount(np.asarray(token[0]), minlength=5) / 50_000
+        np.testing.assert_allclose(got, want, atol=0.01, err_msg=str(change))
+        unfiltered = hot if change.get("temperature") else probs
+        np.testing.assert_allclose(logp[0], np.log(unfiltered)[np.asarray(token[0])], rtol=1e-4)
+
+
+def test_untied_and_bfloat16_sample_too(prompts: Any, tiny: Model) -> None:
+    cfg = replace(tiny, tied=False, dtype="bfloat16", remat="full")
+    params = weights.init(cfg, False, jax.random.key(0))
+    drawn = draw(params, prompts, 0, cfg)
+    logp, _ = heads.completion_logp(params, prompts[0], prompts[1], drawn.token_BT.reshape(P, G, T), 1.0, cfg)
+    np.testing.assert_allclose(jnp.where(drawn.real_BT, logp, 0), drawn.logp_BT, atol=0.1)
+
+
+def test_frequencies_over_a_large_vocabulary() -> None:
+    """Several blocks, one of them all zeros and the last not full: 90,000 draws against their probabilities."""
+    logits = jax.random.normal(jax.random.key(0), (1000,)) * 2
+    logits = jnp.where((jnp.arange(1000) >= 256) & (jnp.arange(1000) < 384), -1e30, logits)
+    even = (jnp.arange(300) + 0.5) / 300
+    chance = jnp.stack(jnp.meshgrid(even, even)).reshape(2, 1, -1)
+    weights = jnp.broadcast_to(jax.nn.softmax(logits), (1, 90_000, 1000))
+    got = np.bincount(np.asarray(sample._fall(weights, chance))[0], minlength=1000) / 90_000
+    np.testing.assert_allclose(got, weights[0, 0], atol=4e-3)
+    np.testing.assert_allclose(got[384:512].sum(), weights[0, 0, 384:512].sum(), atol=4e-3)
+    for edge in (0.0, 1 - 2**-24):
+        token, _ = sample.next_token(logits[None, None], jnp.full((2, 1, 1), edge, jnp.float32), PLAIN)
+        assert jax.nn.softmax(logits)[token[0, 0]] > 0
+
+
+@pytest.mark.parametrize("p, g", [(2, 4), (8, 8), (3, 7)])
+def test_rows_left_behind_change_nothing(tiny: Model, p: int, g: int, rng: np.random.Generator) -> None:
+    """With and without bringing the rows together that go on: the same tokens, log-probs, ends."""
+    params = weights.init(tiny, False, jax.random.key(0))
+    real = jnp.arange(S)[None] >= jnp.arange(p)[:, None] % 3
+    prompts = (jnp.array(rng.integers(3, tiny.vocab, (p, S))), real)
+    how = PLAIN._replace(group=g, length=40, stop=tuple(range(12)))
+    packed, plain = (jax.device_get(draw(params, prompts, 1, tiny, how._replace(compact=c))) for c in (True, False))
+    lengths = plain.real_BT.sum(axis=1)
+    assert lengths.max() > 1.5 * np.median(lengths)
+    np.testing.assert_array_equal(packed.token_BT, plain.token_BT)
+    np.testing.assert_array_equal(packed.real_BT, plain.real_BT)
+    np.testing.assert_array_equal(packed.finished_B, plain.finished_B)
+    np.testing.assert_allclose(packed.logp_BT, plain.logp_BT, atol=1e-5)
