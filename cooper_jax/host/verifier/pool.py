@@ -22,8 +22,8 @@ START_SECONDS = 120.0
 PATIENCE = 30
 """Deadlines of wall time granted to a job that waits for a processor."""
 ASLEEP = 0.5
-"""Seconds without a step of computing, past the deadline, after which a job waits for something that never comes. Not at
-first sight: a worker sleeps too in the moment after its reply, and the reply must then be read."""
+"""Seconds past the deadline without any computing, after which a job waits for something that never comes. Not at first
+sight: a worker sleeps too in the moment after its reply, which must then be read."""
 BATCH_BYTES = 1 << 15
 """Jobs on their way to a worker at a time: less than a pipe holds, so that neither side waits for the other."""
 PART = 64
