@@ -317,7 +317,9 @@ def policy_update(shape: Shape, repeats: int) -> Figures:
     with jax.set_mesh(mesh):
         step_fns = steps.make_steps(cfg, how, mesh)
         reward_B = sharding.put(rng.random(rows).astype(np.float32), mesh)
-        batch, _ = step_fns.prepare(None, sharding.put(rollout, mesh), reward_B)
+        placed = sharding.put(rollout, mesh)
+        advantage_PGT, _ = step_fns.advantages(placed, reward_B)
+        batch = replace(step_fns.prepare(None, placed), advantage_PGT=advantage_PGT)
         state = steps.init_state(cfg.policy, False, mesh, steps.key_data(0), cfg.steps)
 
         def call() -> None:

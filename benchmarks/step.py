@@ -6,6 +6,7 @@ python benchmarks/step.py [--steps 10] [--json OUT] [--cache DIR]
 # ruff: noqa: E402
 
 import os
+from dataclasses import replace
 
 import workload
 
@@ -76,8 +77,10 @@ def run(cfg: Config, mesh: jax.sharding.Mesh, clock: workload.Clock) -> None:
         completions = tokenizer.decode_batch(sharding.fetch(rollout.token_BT))
         reward_B = sharding.put(np.array([workload.reward(text) for text in completions], np.float32), mesh)
         with clock.phase("reference"):
-            batch, _ = jax.block_until_ready(step_fns.prepare(reference, rollout, reward_B))
+            batch = jax.block_until_ready(step_fns.prepare(reference, rollout))
         with clock.phase("update"):
+            advantage_PGT, _ = step_fns.advantages(rollout, reward_B)
+            batch = replace(batch, advantage_PGT=advantage_PGT)
             state, _ = jax.block_until_ready(step_fns.policy(state, batch))
         clock.end_step()
     assert sharding.fetch(rollout.real_BT).all(), "a completion ended early"

@@ -5,6 +5,7 @@ the paper: `reward_source` ("model" | "rule") and `train_reward`.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from cooper_jax.host.verifier.verdict import RIGHT
 from cooper_jax.metrics import Timeline
 from cooper_jax.setup import PAIRS_SEED, REPLAY_SEED, ROLLOUT_SEED, Run
 from cooper_jax.sharding import fetch
-from cooper_jax.state import CooperState, ModelState, Pairs, Rollout
+from cooper_jax.state import CooperState, ModelState, Packing, Pairs, Prompts, Rollout
 from cooper_jax.steps import key_data
 
 
@@ -30,13 +31,16 @@ def cooper_step(
     """One Cooper step on P problems. Consumes `state`; returns the next, and metrics, most still on the device."""
     cfg, put = run.cfg, run.machine.put
 
-    # Stage 1: GRPO. Processes of their own grade the completions while the mesh scores them and trains the policy.
+    # Stage 1: GRPO. While completions are read and processes of their own grade them, the mesh is at the reference's
+    # log-probs; then it scores them and trains the policy.
     with time.host("encode"):
         prompts = run.machine.prompts(problems)
         placed, key = put(prompts), put(key_data(cfg.seed, ROLLOUT_SEED, step))
     rollout = time.device("rollout", run.steps.rollout(state.policy.params, placed, key))
+    packing = _packing(prompts, rollout, run, time) if cfg.grpo.packed else None
+    batch = time.device("prepare", run.steps.prepare(run.reference, rollout, packing))
     rows = [problem for problem in problems for _ in range(cfg.rollout.group)]
-    completions, real_BT, verdicts = _read(rollout, rows, run, time)
+    completions, verdicts = _read(rollout, rows, run, time)
     if cfg.reward_source == "model":
         with time.host("encode"):
             judged = put(run.machine.packed(run.machine.judged(rows, completions)))
@@ -44,9 +48,8 @@ def cooper_step(
     else:
         with time.host("verify"):
             reward_B = put(np.array([v.verdict == RIGHT for v in verdicts.result()], np.float32))
-    with time.host("encode"):
-        packing = put(run.machine.packed_completions(prompts, real_BT)) if cfg.grpo.packed else None
-    batch, record = time.device("prepare", run.steps.prepare(run.reference, rollout, reward_B, packing))
+    advantage_PGT, record = time.device("advantages", run.steps.advantages(rollout, reward_B, packing))
+    batch = replace(batch, advantage_PGT=advantage_PGT)
     policy, policy_metrics = _update(run.steps.policy, state.policy, batch, cfg.grpo.updates)
     time.device("policy", policy_metrics)
 
@@ -107,14 +110,22 @@ def train(cfg: Config) -> None:
         )
 
 
-def _read(rollout: Rollout, rows: Sequence[Problem], run: Run, time: Timeline) -> tuple[list[str], np.ndarray, Pending]:
-    """Completions as text, which tokens are theirs, and the verdicts on them under way."""
+def _packing(prompts: Prompts, rollout: Rollout, run: Run, time: Timeline) -> Packing:
+    """Where packed rows find their tokens in the rollout; waits for it."""
+    with time.host("wait"):
+        real_BT = fetch(rollout.real_BT)
+    with time.host("encode"):
+        return run.machine.put(run.machine.packed_completions(prompts, real_BT))
+
+
+def _read(rollout: Rollout, rows: Sequence[Problem], run: Run, time: Timeline) -> tuple[list[str], Pending]:
+    """Completions as text, and the verdicts on them under way."""
     with time.host("wait"):
         tokens_BT, real_BT, finished_B = fetch((rollout.token_BT, rollout.real_BT, rollout.finished_B))
     with time.host("decode"):
         completions = run.machine.read(tokens_BT, real_BT)
         jobs = [Job(p.reference, c, bool(f)) for p, c, f in zip(rows, completions, finished_B, strict=True)]
-        return completions, real_BT, run.verifier.submit(jobs)
+        return completions, run.verifier.submit(jobs)
 
 
 def _update(

@@ -51,7 +51,8 @@ class Rollout:
 
 @struct.dataclass
 class PolicyBatch:
-    """What the policy's loss reads. `weight_PGT` makes a sum over any rows their part of the global mean.
+    """What the policy's loss reads. `weight_PGT` makes a sum over any rows their part of the global mean; the rewards'
+    advantages come last.
 
     Either G completions share a prompt, which stands apart; or S = 0, G = 1, and each row is packed with prompts and
     completions. `segment_PGT` numbers the texts of a row from 1, `real_PGT` marks the completions' tokens.
@@ -64,8 +65,8 @@ class PolicyBatch:
     real_PGT: Array
     old_logp_PGT: Array
     ref_logp_PGT: Array
-    advantage_PGT: Array
     weight_PGT: Array
+    advantage_PGT: Array = None
     parts: int = struct.field(pytree_node=False, default=1)
 
 

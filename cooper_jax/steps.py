@@ -29,11 +29,12 @@ LossFn = Callable[[Any, Any], tuple[jax.Array, Metrics]]
 
 @dataclass(frozen=True)
 class Steps:
-    """The five jitted functions of a Cooper step."""
+    """The six jitted functions of a Cooper step."""
 
     rollout: Callable[[Any, Prompts, jax.Array], Rollout]
     score: Callable[[Any, Judged], jax.Array]
-    prepare: Callable[..., tuple[PolicyBatch, Metrics]]
+    prepare: Callable[..., PolicyBatch]
+    advantages: Callable[..., tuple[jax.Array, Metrics]]
     policy: Callable[[ModelState, PolicyBatch], tuple[ModelState, Metrics]]
     reward: Callable[[ModelState, Pairs], tuple[ModelState, Metrics]]
 
@@ -45,6 +46,7 @@ def make_steps(cfg: Config, sampling: Sampling, mesh: Mesh) -> Steps:
         rollout=make_rollout(cfg.policy.model, sampling, mesh),
         score=make_score(cfg.reward.model, mesh),
         prepare=make_prepare(cfg.policy, cfg.grpo, cfg.rollout, mesh),
+        advantages=make_advantages(cfg.policy.micro_batch, cfg.grpo, cfg.rollout, mesh),
         policy=make_policy(cfg.policy, cfg.grpo, cfg.rollout.temperature, grpo_steps, mesh),
         reward=make_reward(cfg.reward, cfg.pairs, cfg.steps * cfg.pairs.updates, mesh),
     )
@@ -83,35 +85,55 @@ def score(params: Any, text: Judged, *, model: Model) -> jax.Array:
 def prepare(
     reference: Any,
     rolled: Rollout,
-    reward_B: jax.Array,
     packing: Packing | None = None,
     *,
     policy: Trainee,
     cfg: config.GRPO,
     sampled: config.Rollout,
-) -> tuple[PolicyBatch, Metrics]:
-    """Advantages, token weights and reference log-probs of a rollout. `reference` is None without a KL penalty,
-    `packing` where the completions of a prompt are to share its pass."""
-    reward_B, used_B = grpo.truncate_rewards(reward_B, rolled.finished_B, cfg)
-    in_groups = lambda x_B: x_B.reshape(sampled.prompts, sampled.group)  # noqa: E731
-    advantage_PG, std_P = grpo.advantages(in_groups(reward_B), in_groups(used_B), cfg)
-    advantage_BT = jnp.broadcast_to(advantage_PG.reshape(-1, 1), rolled.token_BT.shape)
-    weight_BT = grpo.token_weights(rolled.real_BT, used_B, cfg)
+) -> PolicyBatch:
+    """The batch of a rollout with token weights and reference log-probs: all but the advantages, and so all that need
+    not wait for rewards. `reference` is None without a KL penalty, `packing` where the completions of a prompt are to
+    share its pass."""
+    weight_BT = grpo.token_weights(rolled.real_BT, grpo.used(rolled.finished_B, cfg), cfg)
     if packing is None:
         together = rows_sharing_a_prompt(policy.micro_batch, sampled)
         parts = sampled.rows // (policy.micro_batch or sampled.rows)
-        batch = _grouped(rolled, advantage_BT, weight_BT, together, parts)
+        batch = _grouped(rolled, weight_BT, together, parts)
     else:
-        batch = _packed(rolled, advantage_BT, weight_BT, packing)
-    if reference is not None:
+        batch = _packed(rolled, weight_BT, packing)
+    if reference is None:
+        return batch
 
-        def one(part: PolicyBatch) -> jax.Array:
-            return _logp(reference, part, sampled.temperature, policy.model)[0].reshape(part.token_PGT.shape)
+    def one(part: PolicyBatch) -> jax.Array:
+        return _logp(reference, part, sampled.temperature, policy.model)[0].reshape(part.token_PGT.shape)
 
-        used = optim.used_parts(batch.real_PGT, batch.parts)
-        batch = replace(batch, ref_logp_PGT=optim.in_parts(one, batch, batch.parts, used))
+    used = optim.used_parts(batch.real_PGT, batch.parts)
+    return replace(batch, ref_logp_PGT=optim.in_parts(one, batch, batch.parts, used))
+
+
+def advantages(
+    rolled: Rollout,
+    reward_B: jax.Array,
+    packing: Packing | None = None,
+    *,
+    micro_batch: int,
+    cfg: config.GRPO,
+    sampled: config.Rollout,
+) -> tuple[jax.Array, Metrics]:
+    """`advantage_PGT` of the batch that `prepare` made with the same `packing`, and what is logged of a rollout."""
+    reward_B = grpo.truncate_rewards(reward_B, rolled.finished_B, cfg)
+    in_groups = lambda x_B: x_B.reshape(sampled.prompts, sampled.group)  # noqa: E731
+    used_PG = in_groups(grpo.used(rolled.finished_B, cfg))
+    advantage_PG, std_P = grpo.advantages(in_groups(reward_B), used_PG, cfg)
+    slots = rolled.token_BT.shape[1]
+    if packing is None:
+        together = rows_sharing_a_prompt(micro_batch, sampled)
+        advantage_PGT = jnp.repeat(advantage_PG.reshape(-1, together, 1), slots, axis=2)
+    else:
+        row_RU = packing.source_RU // (rolled.prompts.token_PS.shape[1] + slots)
+        advantage_PGT = advantage_PG.reshape(-1)[row_RU][:, None]
     length_B = jnp.sum(rolled.real_BT, axis=1)
-    return batch, {
+    return advantage_PGT, {
         "reward/mean": jnp.mean(reward_B),
         "reward/std": jnp.std(reward_B),
         "reward/group_std": jnp.mean(std_P),
@@ -131,7 +153,7 @@ def rows_sharing_a_prompt(micro_batch: int, sampled: config.Rollout) -> int:
     return max(g for g in range(1, sampled.group + 1) if sampled.group % g == 0 and (g == 1 or fits(g)))
 
 
-def _grouped(rolled: Rollout, advantage_BT: jax.Array, weight_BT: jax.Array, together: int, parts: int) -> PolicyBatch:
+def _grouped(rolled: Rollout, weight_BT: jax.Array, together: int, parts: int) -> PolicyBatch:
     rows = lambda x_BT: x_BT.reshape(-1, together, x_BT.shape[1])  # noqa: E731
     times = rolled.token_BT.shape[0] // together // rolled.prompts.token_PS.shape[0]
     by_prompt = lambda x_PS: jnp.repeat(x_PS, times, axis=0)  # noqa: E731
@@ -143,13 +165,12 @@ def _grouped(rolled: Rollout, advantage_BT: jax.Array, weight_BT: jax.Array, tog
         real_PGT=rows(rolled.real_BT),
         old_logp_PGT=rows(rolled.logp_BT),
         ref_logp_PGT=rows(rolled.logp_BT),
-        advantage_PGT=rows(advantage_BT),
         weight_PGT=rows(weight_BT),
         parts=parts,
     )
 
 
-def _packed(rolled: Rollout, advantage_BT: jax.Array, weight_BT: jax.Array, packing: Packing) -> PolicyBatch:
+def _packed(rolled: Rollout, weight_BT: jax.Array, packing: Packing) -> PolicyBatch:
     rows = rolled.token_BT.shape[0]
     prompt_BS = jnp.repeat(rolled.prompts.token_PS, rows // rolled.prompts.token_PS.shape[0], axis=0)
 
@@ -168,7 +189,6 @@ def _packed(rolled: Rollout, advantage_BT: jax.Array, weight_BT: jax.Array, pack
         real_PGT=of_completions(rolled.real_BT),
         old_logp_PGT=old_logp_PGT,
         ref_logp_PGT=old_logp_PGT,
-        advantage_PGT=of_completions(advantage_BT),
         weight_PGT=of_completions(weight_BT),
         parts=packing.parts,
     )
@@ -415,6 +435,13 @@ def make_score(model: Model, mesh: Mesh) -> Callable[[Any, Judged], jax.Array]:
 def make_prepare(policy: Trainee, cfg: config.GRPO, sampled: config.Rollout, mesh: Mesh) -> Callable[..., Any]:
     """Jitted `prepare`."""
     fn = partial(prepare, policy=policy, cfg=cfg, sampled=sampled)
+    return _jit(fn, mesh, out_shardings=sharding.by_rows(mesh))
+
+
+@cache
+def make_advantages(micro_batch: int, cfg: config.GRPO, sampled: config.Rollout, mesh: Mesh) -> Callable[..., Any]:
+    """Jitted `advantages`."""
+    fn = partial(advantages, micro_batch=micro_batch, cfg=cfg, sampled=sampled)
     return _jit(fn, mesh, out_shardings=(sharding.by_rows(mesh), sharding.replicated(mesh)))
 
 

@@ -92,5 +92,6 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def fresh_steps() -> None:
     """Forget the steps compiled by other tests, so that compilations can be counted."""
-    for make in (steps.make_rollout, steps.make_score, steps.make_prepare, steps.make_policy, steps.make_reward):
+    made = (steps.make_rollout, steps.make_score, steps.make_prepare, steps.make_advantages)
+    for make in (*made, steps.make_policy, steps.make_reward):
         make.cache_clear()

@@ -1,6 +1,7 @@
 """Does every configuration that ships hold together? Loaded, and its steps traced by shape, without weights or data."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,9 @@ def test_a_whole_step_is_traced(shipped: tuple[Config, Any]) -> None:
             both = drawn.prompt_len + drawn.completion_len
             into = rows_of(drawn.rows, both, 2 * both, cfg.policy.micro_batch, mesh)
             places = Packing(*(ints(into.rows, into.length) for _ in range(2)), parts=into.parts)
-        batch, _ = jax.eval_shape(made.prepare, reference, rolled, score_B, places)
+        batch = jax.eval_shape(made.prepare, reference, rolled, places)
+        advantage_PGT, _ = jax.eval_shape(made.advantages, rolled, score_B, places)
+        batch = replace(batch, advantage_PGT=advantage_PGT)
         after, metrics = jax.eval_shape(made.policy, policy, batch)
         same(after, policy)
         assert metrics["loss"].shape == ()

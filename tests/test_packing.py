@@ -132,6 +132,7 @@ def test_the_policys_update(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
     reference = steps.init_state(policy, False, mesh, steps.key_data(1), 10).params if cfg.kl_weight else None
     results = []
     prepare = steps.make_prepare(policy, cfg, ROLLOUT, mesh)
+    advantages = steps.make_advantages(policy.micro_batch, cfg, ROLLOUT, mesh)
     for micro_batch in (None, 2, 2 * B) if cfg.kl_weight else (None, 4):
         places = None
         if micro_batch:
@@ -139,7 +140,8 @@ def test_the_policys_update(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
             places = Packing(
                 *map(jnp.array, packing.completions(np.asarray(prompts.real_PS), real, into)), parts=into.parts
             )
-        batch, figures = prepare(reference, rolled, reward_B, places)
+        advantage_PGT, figures = advantages(rolled, reward_B, places)
+        batch = replace(prepare(reference, rolled, places), advantage_PGT=advantage_PGT)
         state = steps.init_state(policy, False, mesh, steps.key_data(0), 10)
         moved, metrics = run(steps.make_policy(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
         filled = metrics.pop("slots_filled")

@@ -107,7 +107,7 @@ def test_every_step_is_compiled_once(started: Config, fresh_steps: None, monkeyp
     real = steps.make_steps
     monkeypatch.setattr(steps, "make_steps", lambda *a: made.append(real(*a)) or made[-1])
     train(replace(started, grpo=config.GRPO(updates=2), pairs=config.Pairs(updates=2)))
-    for name in ("rollout", "score", "prepare", "policy", "reward"):
+    for name in ("rollout", "score", "prepare", "advantages", "policy", "reward"):
         assert getattr(made[0], name)._cache_size() == 1, name
 
 

@@ -69,9 +69,9 @@ def test_truncated_choices() -> None:
         ("zero", [0.8, 0.0, 0.4], [True] * 3),
         ("score", [0.8, 0.6, 0.4], [True] * 3),
     ):
-        got, rows = grpo.truncate_rewards(reward, finished, GRPO(truncated=how))  # pyright: ignore[reportArgumentType]
-        np.testing.assert_allclose(got, want)
-        assert rows.tolist() == used
+        cfg = GRPO(truncated=how)  # pyright: ignore[reportArgumentType]
+        np.testing.assert_allclose(grpo.truncate_rewards(reward, finished, cfg), want)
+        assert grpo.used(finished, cfg).tolist() == used
 
 
 def test_masked_rows_leave_the_group() -> None:

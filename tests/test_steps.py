@@ -226,7 +226,9 @@ def test_truncated_and_zero_std_are_reported(tiny: Model, mesh: jax.sharding.Mes
     reward = np.where(np.arange(P * G) < 4, 0.5, np.arange(P * G) % 2).astype(np.float32)
     for how, used in (("mask", finished), ("zero", np.ones(P * G, bool)), ("score", np.ones(P * G, bool))):
         cfg = GRPO(truncated=how, kl_weight=0.0)  # pyright: ignore[reportArgumentType]
-        out, metrics = steps.prepare(None, rolled, jnp.array(reward), policy=trainee(tiny), cfg=cfg, sampled=ROLLOUT)
+        out = steps.prepare(None, rolled, policy=trainee(tiny), cfg=cfg, sampled=ROLLOUT)
+        advantage_PGT, metrics = steps.advantages(rolled, jnp.array(reward), micro_batch=0, cfg=cfg, sampled=ROLLOUT)
+        assert advantage_PGT.shape == out.token_PGT.shape
         assert (np.asarray(out.weight_PGT).reshape(P * G, T).sum(axis=1) > 0).tolist() == used.tolist()
         np.testing.assert_allclose(np.asarray(out.weight_PGT).sum(), 1, rtol=1e-5)
         np.testing.assert_allclose(metrics["completion/truncated"], 0.25)
@@ -236,7 +238,7 @@ def test_truncated_and_zero_std_are_reported(tiny: Model, mesh: jax.sharding.Mes
 
 
 def whole_step(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Any, ...]:
-    """Rollout, score, prepare, both updates; two rounds, so that updated weights are sampled from."""
+    """Rollout, score, batch, both updates; two rounds, so that updated weights are sampled from."""
     made = steps.make_steps(cfg, HOW, mesh)
     noise = np.random.default_rng(5)
     prompts = Prompts(noise.integers(3, 100, (P, S)).astype(np.int32), np.arange(S)[None] >= np.arange(P)[:, None] % 3)
@@ -257,7 +259,8 @@ def whole_step(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Any, ...]:
                 into = packing.shape(P * G, S + T, 2 * (S + T), 0, ways=8)
                 source, segment = packing.completions(prompts.real_PS, np.asarray(rolled.real_BT), into)
                 places = sharding.put(Packing(source, segment, parts=into.parts), mesh)
-            batch, figures = made.prepare(reference, rolled, score, places)
+            advantage_PGT, figures = made.advantages(rolled, score, places)
+            batch = replace(made.prepare(reference, rolled, places), advantage_PGT=advantage_PGT)
             policy, policy_metrics = made.policy(policy, batch)
             reward, reward_metrics = made.reward(reward, sharding.put(pairs, mesh))
             out.append(sharding.fetch((rolled.token_BT, score, batch.advantage_PGT, batch.ref_logp_PGT)))

@@ -12,11 +12,14 @@ from cooper_jax.rl import masked
 LOG_RATIO_LIMIT = 10.0
 
 
-def truncate_rewards(reward_B: jax.Array, finished_B: jax.Array, cfg: GRPO) -> tuple[jax.Array, jax.Array]:
-    """Rewards, and which rows are used at all [B] bool, once `cfg.truncated` has dealt with unfinished completions."""
-    if cfg.truncated == "zero":
-        return jnp.where(finished_B, reward_B, 0.0), jnp.ones_like(finished_B)
-    return reward_B, finished_B if cfg.truncated == "mask" else jnp.ones_like(finished_B)
+def truncate_rewards(reward_B: jax.Array, finished_B: jax.Array, cfg: GRPO) -> jax.Array:
+    """Rewards once `cfg.truncated` has dealt with unfinished completions: "zero" gives these 0."""
+    return jnp.where(finished_B, reward_B, 0.0) if cfg.truncated == "zero" else reward_B
+
+
+def used(finished_B: jax.Array, cfg: GRPO) -> jax.Array:
+    """Which rows are used at all [B] bool: with `cfg.truncated` = "mask" no unfinished one (DAPO's overlong filter)."""
+    return finished_B if cfg.truncated == "mask" else jnp.ones_like(finished_B)
 
 
 def advantages(reward_PG: jax.Array, used_PG: jax.Array, cfg: GRPO) -> tuple[jax.Array, jax.Array]:
