@@ -56,7 +56,7 @@ def main() -> None:
         texts = {}
         for _ in range(given.rounds + 1):
             for compact in taken:
-                how = Sampling(1, LENGTH, 1.0, 1.0, 0, (STOP,), 0, compact)
+                how = Sampling(1, LENGTH, 1.0, 1.0, 0, (STOP,), 0, compact=compact)
                 begun = time.process_time()
                 drawn = jax.block_until_ready(steps.make_rollout(trainee.model, how, mesh)(params, prompts, key))
                 taken[compact].append(time.process_time() - begun)

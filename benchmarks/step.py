@@ -45,7 +45,7 @@ def comparison(steps_: int) -> Config:
         grad_clip=workload.GRAD_CLIP,
     )
     return Config(
-        policy=Trainee(model, optim, micro_batch=16),
+        policy=Trainee(model, optim, micro_batch=8),
         reward=Trainee(model),
         steps=steps_,
         reward_source="rule",
@@ -66,7 +66,7 @@ def run(cfg: Config, mesh: jax.sharding.Mesh, clock: workload.Clock) -> None:
     tokenizer = workload.make_tokenizer()
     step_fns = steps.make_steps(cfg, how, mesh)
     state = steps.init_state(cfg.policy, False, mesh, steps.key_data(0), cfg.steps)
-    reference = steps.copy(state.params)
+    reference = steps.frozen(state.params, cfg.policy.model)
     clock.begin()
     for step, texts in enumerate(workload.prompts(cfg.steps)):
         token_PS = np.array([row.ids for row in tokenizer.encode_batch(texts)], np.int32)

@@ -1,7 +1,7 @@
-"""The updates compiled for TPU by the TPU's own compiler, on a machine without one: do they fit, with which kernels?
+"""The steps compiled for TPU by the TPU's own compiler, on a machine without one: do they fit, with which kernels?
 
     pip install 'libtpu==0.0.42.*'                  goes with JAX 0.10.2; 0.0.48.* with 0.11.2
-    python benchmarks/tpu.py [--chip v5e] [--json OUT]              one attention, the policy update, the reward update
+    python benchmarks/tpu.py [--chip v5e] [--json OUT]              attention, both updates, sampling
     python benchmarks/tpu.py --head                 does the policy update's memory grow with tokens x vocabulary?
 
 Shapes are of `cooper_jax.model.shapes`; rows are packed, texts told apart by segments. Nothing runs, so there are no
@@ -35,7 +35,8 @@ from jax.sharding import Mesh
 from cooper_jax import config, sharding, steps
 from cooper_jax.config import Model, Trainee
 from cooper_jax.model import attention, shapes
-from cooper_jax.state import ModelState, Pairs, PolicyBatch
+from cooper_jax.model.sample import Sampling
+from cooper_jax.state import ModelState, Pairs, PolicyBatch, Prompts
 
 CHIPS = {"v5e": ("v5e:2x2", 16), "v5p": ("v5p:2x2x1", 95), "v6e": ("v6e:2x2", 32)}
 """Four chips of each, and GB of memory on one."""
@@ -81,7 +82,7 @@ def arguments() -> argparse.Namespace:
 
 
 def whole(model: Model, given: argparse.Namespace, mesh: Mesh) -> dict[str, Figures]:
-    """One layer's attention with its gradients, and the two updates."""
+    """One layer's attention with its gradients, the two updates, and sampling with either cache."""
     rows, slots = given.rows // given.parts, given.slots
 
     def abstract(letters: str, *sizes: int) -> jax.ShapeDtypeStruct:
@@ -99,6 +100,8 @@ def whole(model: Model, given: argparse.Namespace, mesh: Mesh) -> dict[str, Figu
         "attention": lambda: lower(mesh, gradients, q, kv, kv, segment_BT),
         "policy update": lambda: policy_update(model, given, mesh),
         "reward update": lambda: reward_update(model, given, mesh),
+        "sampling": lambda: sampling(model, given, mesh, int8=False),
+        "sampling, int8 cache": lambda: sampling(model, given, mesh, int8=True),
     }
     print(f"{'':24}{'compile s':>10}{'arguments GB':>14}{'outputs GB':>12}{'temporary GB':>14}{'kernels':>9}")
     return {name: measure(name, program) for name, program in programs.items()}
@@ -139,6 +142,16 @@ def reward_update(model: Model, given: argparse.Namespace, mesh: Mesh) -> jax.st
     trainee = Trainee(model)
     update = steps.make_reward(trainee, config.Pairs(), 100, mesh)
     return lower(mesh, update, fresh(trainee, True, mesh), Pairs(ints, ints, ints, ints, parts=given.parts))
+
+
+def sampling(model: Model, given: argparse.Namespace, mesh: Mesh, int8: bool) -> jax.stages.Lowered:
+    """As many prompts as rows, each of a quarter of the slots, with eight completions of the rest."""
+    prompt = given.slots // 4
+    how = Sampling(8, given.slots - prompt, 1.0, 1.0, 0, (2,), 0, int8)
+    prompts = Prompts(batch_of(mesh, (given.rows, prompt), jnp.int32), batch_of(mesh, (given.rows, prompt), bool))
+    key = jax.ShapeDtypeStruct((2,), jnp.uint32, sharding=sharding.replicated(mesh))
+    weights = fresh(Trainee(model), False, mesh).params
+    return lower(mesh, steps.make_rollout(model, how, mesh), weights, prompts, key)
 
 
 def lower(mesh: Mesh, fn: Any, *args: Any) -> jax.stages.Lowered:

@@ -233,6 +233,9 @@ class Rollout:
     top_p: float = 1.0
     top_k: int = 0
     """0: no limit."""
+    cache: Literal["compute", "int8"] = "compute"
+    """Keys and values are kept in the compute type, or in int8, half of bfloat16's memory. Samples and their log-probs
+    then are of the model so rounded; `policy/sampler_gap` says by how much."""
 
     def __post_init__(self) -> None:
         _typed(self)

@@ -59,7 +59,9 @@ class Machine:
     def sampling(self, group: int, temperature: float, top_p: float, top_k: int = 0) -> Sampling:
         """How the policy's completions are drawn, each of at most `rollout.completion_len` tokens."""
         tok = self.tokenizers["policy"]
-        return Sampling(group, self.cfg.rollout.completion_len, temperature, top_p, top_k, tok.stop_ids, tok.pad_id)
+        drawn = self.cfg.rollout
+        int8 = drawn.cache == "int8"
+        return Sampling(group, drawn.completion_len, temperature, top_p, top_k, tok.stop_ids, tok.pad_id, int8)
 
     def fits(self, text: str) -> bool:
         """Whether the policy could have written `text`, and finished it within its limit."""
@@ -264,7 +266,7 @@ def cooper_run(cfg: Config, here: Machine) -> tuple[Run, ModelState, ModelState 
         machine=here,
         steps=steps.make_steps(cfg, here.sampling(drawn.group, drawn.temperature, drawn.top_p, drawn.top_k), here.mesh),
         # The update donates the policy's buffers: the reference needs its own.
-        reference=steps.copy(policy.params) if cfg.grpo.kl_weight else None,
+        reference=steps.frozen(policy.params, cfg.policy.model) if cfg.grpo.kl_weight else None,
         verifier=here.stack.enter_context(Pool(cfg.verifier, blind))
         if (blind := cfg.verifier.blind)
         else here.verifier,
@@ -286,7 +288,8 @@ def frozen_model(name: str, cfg: config.Frozen, source: str, mesh: jax.sharding.
     trainee = resolve(name, Trainee(cfg.model, init=cfg.init, tokenizer=cfg.tokenizer))
     weights.check_mesh(name, trainee.model, mesh)
     made = _tokenizer(name, trainee, source)
-    return Frozen(cfg, trainee.model, load_params(cfg.init, "policy", trainee, mesh), made, mesh, rows)
+    params = steps.frozen(load_params(cfg.init, "policy", trainee, mesh), trainee.model)
+    return Frozen(cfg, trainee.model, params, made, mesh, rows)
 
 
 def make_assistant(cfg: Config, here: Machine) -> Assistant:

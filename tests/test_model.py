@@ -93,23 +93,42 @@ def test_only_the_past_is_seen(params: Any, tokens: jax.Array, tiny: Model) -> N
     assert reach.tolist() == [True] * (t + 1) + [False] * (T - t - 1)
 
 
-def test_cached_decoding_is_the_full_pass(params: Any, tiny: Model, rng: np.random.Generator) -> None:
-    """Logits of every decoded token, for groups that share left-padded prompts of different lengths."""
+@pytest.mark.parametrize(("int8", "error"), [(False, 1e-5), (True, 0.03)])
+def test_cached_decoding_is_the_full_pass(
+    params: Any, tiny: Model, rng: np.random.Generator, int8: bool, error: float
+) -> None:
+    """States of every decoded token, for groups that share left-padded prompts of different lengths."""
     p, g, s, length = 2, 3, 6, 5
     prompt = jnp.array(rng.integers(0, tiny.vocab, (p, s)))
     real = jnp.array([[False, False, True, True, True, True], [True] * 6])
     rows = jnp.array(rng.integers(0, tiny.vocab, (p, g, length)))
     _, prompt_kv = transformer.prefill(params, prompt, real, tiny)
-    prompt_kv = transformer.cached(prompt_kv)
-    empty = transformer.empty_cache(p, g, length, tiny)
-    own = jax.tree.map(lambda x: jnp.full_like(x, 99.0), empty)  # what is not yet written must not be read
+    cache = transformer.cached(prompt_kv, int8)
+    empty = transformer.empty_cache(p, g, length, int8, tiny)
+    own = jax.tree.map(lambda x: jnp.full_like(x, 99), empty)  # what is not yet written must not be read
+    if int8:
+        assert {leaf.dtype for leaf in (cache.key, cache.value, own.key, own.value)} == {jnp.dtype(jnp.int8)}
     whole = jnp.concatenate([jnp.repeat(prompt, g, axis=0), rows.reshape(p * g, length)], axis=1)
     whole_real = jnp.concatenate([jnp.repeat(real, g, axis=0), jnp.ones((p * g, length), bool)], axis=1)
     want = transformer.forward(params, whole, whole_real, tiny)[:, s:].reshape(p, g, length, tiny.width)
     for t in range(length):
         position = jnp.broadcast_to((real.sum(axis=1) + t)[:, None], (p, g))
-        hidden, own = transformer.decode(params, rows[..., t], position, prompt_kv, real, own, jnp.int32(t), tiny)
-        np.testing.assert_allclose(hidden, want[:, :, t], atol=1e-5)
+        hidden, own = transformer.decode(params, rows[..., t], position, cache, real, own, jnp.int32(t), tiny)
+        np.testing.assert_allclose(hidden, want[:, :, t], atol=error)
+
+
+def test_int8_keeps_a_vector_to_half_a_step(rng: np.random.Generator) -> None:
+    """Of its greatest entry / 127; a vector of zeros stays one."""
+    kv = jnp.array(rng.normal(size=(2, 5, 3, 8)).astype(np.float32) * 10.0 ** rng.integers(-4, 4, (2, 5, 3, 1)))
+    kv = kv.at[0, 0, 0].set(0.0)
+    cache = transformer.cached((kv, 2 * kv), int8=True)
+    for got, scale, want in (
+        (jnp.moveaxis(cache.key, -1, -3), cache.key_scale, kv),
+        (cache.value.swapaxes(-2, -3), cache.value_scale, 2 * kv),
+    ):
+        step = scale.swapaxes(-1, -2)[..., None]
+        np.testing.assert_allclose(step[..., 0], jnp.max(jnp.abs(want), axis=-1) / 127, rtol=1e-6)
+        assert (jnp.abs(got * step - want) <= 0.501 * step).all()
 
 
 @pytest.mark.parametrize("tied", [True, False])

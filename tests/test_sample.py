@@ -107,6 +107,27 @@ def test_untied_and_bfloat16_sample_too(prompts: Any, tiny: Model) -> None:
     np.testing.assert_allclose(jnp.where(drawn.real_BT, logp, 0), drawn.logp_BT, atol=0.1)
 
 
+def test_an_int8_cache_samples_nearly_the_same(params: Any, prompts: Any, tiny: Model) -> None:
+    """Its log-probs are close to the trainer's, and not equal."""
+    drawn = draw(params, prompts, 0, tiny, PLAIN._replace(int8=True))
+    logp, _ = heads.completion_logp(params, prompts[0], prompts[1], drawn.token_BT.reshape(P, G, T), 1.0, tiny)
+    gap = jnp.abs(jnp.where(drawn.real_BT, logp - drawn.logp_BT, 0))
+    assert 1e-5 < gap.max() < 0.1
+
+
+def test_weights_are_cast_once(tiny: Model, prompts: Any) -> None:
+    """Decoding reads weights in the compute type: no loop takes those of the trainer, which are twice as wide."""
+    cfg = replace(tiny, dtype="bfloat16")
+    params = weights.init(cfg, False, jax.random.key(0))
+    jaxpr = jax.make_jaxpr(sample.sample, static_argnums=(4, 5))(params, *prompts, jax.random.key(0), PLAIN, cfg)
+    wide = {params["blocks"][name].shape for name in ("q", "o", "up", "down")} | {params["embed"].shape}
+    loops = [eqn for eqn in jaxpr.eqns if eqn.primitive.name in ("while", "scan")]
+    assert len(loops) >= 2
+    for eqn in loops:
+        read = [v.aval for v in eqn.invars if v.aval.shape in wide]
+        assert read and all(aval.dtype == jnp.bfloat16 for aval in read)
+
+
 def test_frequencies_over_a_large_vocabulary() -> None:
     """Several blocks, one of them all zeros and the last not full: 90,000 draws against their probabilities."""
     logits = jax.random.normal(jax.random.key(0), (1000,)) * 2

@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from cooper_jax import config, sharding, steps
+from cooper_jax import config, optim, sharding, steps
 from cooper_jax.config import GRPO, Config, Model, Optim, Rollout, Trainee
 from cooper_jax.host import packing
 from cooper_jax.model import heads, transformer
@@ -214,6 +215,27 @@ def test_states_are_donated(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
             state = steps.init_state(policy, scored, mesh, steps.key_data(0), 10)
             make(state, sharding.put(batch, mesh))
             assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+
+
+def test_a_frozen_copy_is_half_as_large_and_says_the_same(
+    tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator
+) -> None:
+    cfg = replace(tiny, dtype="bfloat16", tied=False)
+    params = steps.init_state(trainee(cfg), False, mesh, steps.key_data(0), 10).params
+    copy = steps.frozen(params, cfg)
+    size = lambda tree: sum(leaf.nbytes for leaf in jax.tree.leaves(tree))  # noqa: E731
+    assert size(copy) == size(params) / 2
+    batch = policy_batch(rng, tiny.vocab)
+    same(*(jax.jit(lambda p: steps._logp(p, batch, 1.0, cfg))(p) for p in (params, copy)))
+    places = lambda tree: {leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(tree)}  # noqa: E731
+    assert not places(params) & places(steps.frozen(params, tiny))
+
+
+def test_gradients_are_clipped_as_optax_does(rng: np.random.Generator) -> None:
+    for scale in (0.01, 100.0, 0.0):
+        grads = {"a": jnp.array(scale * rng.normal(size=(3, 4))), "b": jnp.array(scale * rng.normal(size=5))}
+        want, _ = optax.clip_by_global_norm(1.0).update(grads, optax.EmptyState())
+        close(optim._clip(grads, None, 1.0), want)
 
 
 def test_truncated_and_zero_std_are_reported(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator) -> None:

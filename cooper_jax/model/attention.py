@@ -5,7 +5,7 @@ Letters: T queries, S keys, K key/value heads, M = N / K query heads on each of 
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,22 @@ from cooper_jax.sharding import activation_spec, constrain
 MASKED = -1e30
 BLOCK = 128
 """Slots that a kernel takes at a time, at least."""
+
+
+class Cache(NamedTuple):
+    """Keys and values that lie as the products of decoding want them, so that none is copied; in front stand layers and
+    rows. In int8 each vector has a scale; else there is none."""
+
+    key: Any
+    """[..., K, H, T]"""
+    value: Any
+    """[..., K, T, H]"""
+    key_scale: Any = None
+    """[..., K, T]"""
+    value_scale: Any = None
+
+
+TIME_AXES = Cache(-1, -2, -1, -1)
 
 
 def attend(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: jax.Array) -> jax.Array:
@@ -126,24 +142,23 @@ def attend_grouped(
 
 def attend_cached(
     q_PGNH: jax.Array,
-    prompt: tuple[jax.Array, jax.Array],
+    prompt: Cache,
     prompt_real_PS: jax.Array,
-    own: tuple[jax.Array, jax.Array],
+    own: Cache,
     written_T: jax.Array,
 ) -> jax.Array:
-    """`attend_grouped` of one token a row, over caches that lie as the products want them, so that none is copied.
+    """`attend_grouped` of one token a row, over one layer's caches of prompts [P, ...] and rows [P, G, ...].
 
-    Prompt: keys [P, K, H, S], values [P, K, S, H]; own: keys [P, G, K, H, T], values [P, G, K, T, H], of which those
-    before `written_T` ends are seen. Returns [P, G, N, H].
+    Of the rows' own those before `written_T` ends are seen. Returns [P, G, N, H].
     """
     p, g, n, h = q_PGNH.shape
-    k = own[0].shape[2]
-    m, f32 = n // k, jnp.float32
+    k = own.key.shape[2]
+    m = n // k
     q_PGKMH = (q_PGNH * h**-0.5).reshape(p, g, k, m, h)
     q_PKRH = q_PGKMH.transpose(0, 2, 1, 3, 4).reshape(p, k, g * m, h)
-    shared = jnp.einsum("PKRH,PKHS->PKRS", q_PKRH, prompt[0], preferred_element_type=f32)
+    shared = _with_keys("PKRH,PKHS->PKRS", q_PKRH, prompt)
     shared = jnp.where(prompt_real_PS[:, None, None], shared, MASKED)
-    mine = jnp.einsum("PGKMH,PGKHT->PGKMT", q_PGKMH, own[0], preferred_element_type=f32)
+    mine = _with_keys("PGKMH,PGKHT->PGKMT", q_PGKMH, own)
     mine = jnp.where(written_T[None, None, None, None], mine, MASKED)
     to_shared = lambda x: x.transpose(0, 2, 1, 3).reshape(p, k, g * m)  # noqa: E731
     to_mine = lambda x: x.reshape(p, k, g, m, *x.shape[3:]).swapaxes(1, 2)  # noqa: E731
@@ -151,7 +166,19 @@ def attend_cached(
     shared, mine = jnp.exp(shared - to_shared(top_PGKM)[..., None]), jnp.exp(mine - top_PGKM[..., None])
     total_PGKM = to_mine(jnp.sum(shared, axis=-1)) + jnp.sum(mine, axis=-1)
     kind = q_PGNH.dtype
-    out_PKRH = jnp.einsum("PKRS,PKSH->PKRH", shared.astype(kind), prompt[1], preferred_element_type=f32)
-    out = jnp.einsum("PGKMT,PGKTH->PGKMH", mine.astype(kind), own[1], preferred_element_type=f32)
+    out_PKRH = _of_values("PKRS,PKSH->PKRH", shared, prompt, kind)
+    out = _of_values("PGKMT,PGKTH->PGKMH", mine, own, kind)
     out = (out + to_mine(out_PKRH)) / total_PGKM[..., None]
     return constrain(out.astype(kind).reshape(q_PGNH.shape), "P_NH")
+
+
+def _with_keys(axes: str, q: jax.Array, cache: Cache) -> jax.Array:
+    """Products of queries with keys, float32. A scale belongs to a key as a whole, and so to the product."""
+    logits = jnp.einsum(axes, q, cache.key.astype(q.dtype), preferred_element_type=jnp.float32)
+    return logits if cache.key_scale is None else logits * cache.key_scale[..., None, :]
+
+
+def _of_values(axes: str, weights: jax.Array, cache: Cache, kind: Any) -> jax.Array:
+    """Weighted sums of values, float32. A scale belongs to a value as a whole, and so to its weight."""
+    weights = weights if cache.value_scale is None else weights * cache.value_scale[..., None, :]
+    return jnp.einsum(axes, weights.astype(kind), cache.value.astype(kind), preferred_element_type=jnp.float32)

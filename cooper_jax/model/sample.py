@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from cooper_jax import sharding
 from cooper_jax.config import Model
 from cooper_jax.model import heads, transformer
-from cooper_jax.model.transformer import KV, Params
+from cooper_jax.model.attention import Cache
+from cooper_jax.model.transformer import Params
 from cooper_jax.sharding import constrain
 
 SHRINK = 8
@@ -33,6 +34,8 @@ class Sampling(NamedTuple):
     top_k: int
     stop: tuple[int, ...]
     pad: int
+    int8: bool = False
+    """Keep keys and values in int8."""
     compact: bool = True
     """Leave ended rows behind. The tokens are the same either way."""
 
@@ -57,8 +60,8 @@ class _Going(NamedTuple):
     token_PG: jax.Array
     done_PG: jax.Array
     start_PG: jax.Array
-    own_kv: KV
-    prompt_kv: KV
+    own: Cache
+    prompt: Cache
     prompt_real_PS: jax.Array
 
 
@@ -78,6 +81,7 @@ def sample(
     """`how.group` completions of at most `how.length` tokens for each left-padded prompt."""
     p, g, length = tokens_PS.shape[0], how.group, how.length
     rows = p * g
+    params = transformer.in_compute_type(params, cfg)  # Once, not at every token.
     hidden_PSD, prompt_kv = transformer.prefill(params, tokens_PS, real_PS, cfg)
     chance_T2B = jax.random.uniform(key, (length, 2, rows))
     first_PGD = constrain(jnp.broadcast_to(hidden_PSD[:, -1:], (p, g, cfg.width)), "PGD")
@@ -86,8 +90,8 @@ def sample(
         token_PG=jnp.zeros((p, g), jnp.int32),
         done_PG=jnp.zeros((p, g), bool),
         start_PG=jnp.broadcast_to(jnp.sum(real_PS, axis=1, keepdims=True), (p, g)),
-        own_kv=transformer.empty_cache(p, g, max(length - 1, 1), cfg),
-        prompt_kv=transformer.cached(prompt_kv),
+        own=transformer.empty_cache(p, g, max(length - 1, 1), how.int8, cfg),
+        prompt=transformer.cached(prompt_kv, how.int8),
         prompt_real_PS=real_PS,
     )
     drawn = _Drawn(
@@ -115,11 +119,11 @@ def sample(
 
     def step(state: tuple[_Going, _Drawn]) -> tuple[_Going, _Drawn]:
         going, drawn = state
-        hidden_PGD, own_kv = transformer.decode(
-            params, going.token_PG, going.start_PG + drawn.t, going.prompt_kv, going.prompt_real_PS, going.own_kv,
-            drawn.t, cfg,
-        )  # fmt: skip
-        return draw(hidden_PGD, going._replace(own_kv=own_kv), drawn)
+        position_PG = going.start_PG + drawn.t
+        hidden_PGD, own = transformer.decode(
+            params, going.token_PG, position_PG, going.prompt, going.prompt_real_PS, going.own, drawn.t, cfg
+        )
+        return draw(hidden_PGD, going._replace(own=own), drawn)
 
     state = draw(first_PGD, going, drawn)
     for enough in _sizes(rows, how.compact):
@@ -167,11 +171,11 @@ def _together(going: _Going, count: int) -> _Going:
     def of_prompts(x_P: jax.Array) -> jax.Array:
         return take(_by_shard(x_P[:, None]), order_WR // per_prompt)
 
-    layers = lambda fn, kv: tuple(jax.vmap(fn)(x) for x in kv)  # noqa: E731
+    layers = lambda fn, cache: jax.tree.map(jax.vmap(fn), cache)  # noqa: E731
     return _Going(
         *(of_rows(x) for x in going[:4]),
-        own_kv=layers(of_rows, going.own_kv),
-        prompt_kv=layers(of_prompts, going.prompt_kv),
+        own=layers(of_rows, going.own),
+        prompt=layers(of_prompts, going.prompt),
         prompt_real_PS=of_prompts(going.prompt_real_PS),
     )
 

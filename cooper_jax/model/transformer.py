@@ -13,6 +13,7 @@ import numpy as np
 
 from cooper_jax.config import Model
 from cooper_jax.model import attention
+from cooper_jax.model.attention import TIME_AXES, Cache
 from cooper_jax.sharding import constrain
 
 Params = dict[str, Any]
@@ -73,47 +74,69 @@ def decode(
     params: Params,
     tokens_PG: jax.Array,
     position_PG: jax.Array,
-    prompt_kv: KV,
+    prompt: Cache,
     prompt_real_PS: jax.Array,
-    own_kv: KV,
+    own: Cache,
     t: jax.Array,
     cfg: Model,
-) -> tuple[jax.Array, KV]:
-    """Hidden states [P, G, D] of one more token in every row, and `own_kv` with slot t written.
+) -> tuple[jax.Array, Cache]:
+    """Hidden states [P, G, D] of one more token in every row, and `own` with slot t written.
 
-    The caches lie as `cached` and `empty_cache` make them.
+    Both caches are of all layers, [L, ...], as `cached` and `empty_cache` make them.
     """
 
-    def layer(carry: tuple[jax.Array, KV, jax.Array], inputs: tuple[Params, KV]) -> tuple[Any, None]:
+    def layer(carry: tuple[jax.Array, Cache, jax.Array], inputs: tuple[Params, Cache]) -> tuple[Any, None]:
         x_PGD, own, index = carry
         weights, prompt = inputs
 
-        def attend(q_PGNH: jax.Array, k_PGKH: jax.Array, v_PGKH: jax.Array) -> tuple[jax.Array, KV]:
-            k = jax.lax.dynamic_update_slice(own[0], k_PGKH[None, ..., None], (index, 0, 0, 0, 0, t))
-            v = jax.lax.dynamic_update_slice(own[1], v_PGKH[None, :, :, :, None], (index, 0, 0, 0, t, 0))
-            mine = (jax.lax.dynamic_index_in_dim(k, index, keepdims=False),
-                    jax.lax.dynamic_index_in_dim(v, index, keepdims=False))  # fmt: skip
-            written_T = jnp.arange(k.shape[-1]) <= t
-            return attention.attend_cached(q_PGNH, prompt, prompt_real_PS, mine, written_T), (k, v)
+        def write(leaf: jax.Array | None, new: jax.Array | None, time: int) -> jax.Array | None:
+            if leaf is None or new is None:
+                return None
+            start = [index, *[0] * (leaf.ndim - 1)]
+            start[time] = t
+            return jax.lax.dynamic_update_slice(leaf, new[None], start)
+
+        def attend(q_PGNH: jax.Array, k_PGKH: jax.Array, v_PGKH: jax.Array) -> tuple[jax.Array, Cache]:
+            new = cached((k_PGKH[:, :, None], v_PGKH[:, :, None]), int8=own.key_scale is not None)
+            both = Cache(*map(write, own, new, TIME_AXES))
+            mine = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), both)
+            written_T = jnp.arange(both.key.shape[-1]) <= t
+            return attention.attend_cached(q_PGNH, prompt, prompt_real_PS, mine, written_T), both
 
         x_PGD, own = block(x_PGD, weights, position_PG, attend, cfg)
         return (x_PGD, own, index + 1), None
 
     x_PGD = embed(params, tokens_PG, cfg)
-    (x_PGD, own_kv, _), _ = jax.lax.scan(layer, (x_PGD, own_kv, jnp.int32(0)), (params["blocks"], prompt_kv))
-    return rms_norm(x_PGD, params["final_norm"], cfg), own_kv
+    (x_PGD, own, _), _ = jax.lax.scan(layer, (x_PGD, own, jnp.int32(0)), (params["blocks"], prompt))
+    return rms_norm(x_PGD, params["final_norm"], cfg), own
 
 
-def cached(prompt_kv: KV) -> KV:
-    """What `prefill` keeps, laid out for decoding: keys [L, P, K, H, S], values [L, P, K, S, H]."""
-    return prompt_kv[0].transpose(0, 1, 3, 4, 2), prompt_kv[1].swapaxes(2, 3)
+def cached(kv: KV, int8: bool) -> Cache:
+    """Keys and values, each [..., T, K, H], laid out for decoding."""
+    (key, value), scales = kv, ()
+    if int8:
+        (key, *scales), (value, *more) = map(_in_int8, kv)
+        scales = [scale.swapaxes(-1, -2) for scale in (*scales, *more)]
+    return Cache(jnp.moveaxis(key, -3, -1), value.swapaxes(-2, -3), *scales)
 
 
-def empty_cache(prompts: int, group: int, length: int, cfg: Model) -> KV:
-    """Room for `length` tokens a row: keys [L, P, G, K, H, T], values [L, P, G, K, T, H]."""
-    first = (cfg.layers, prompts, group, cfg.kv_heads)
-    keys, values = (jnp.zeros((*first, *last), cfg.dtype) for last in ((cfg.head_dim, length), (length, cfg.head_dim)))
-    return constrain(keys, "LP_K"), constrain(values, "LP_K")
+def _in_int8(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Each vector of the last axis as int8 and a float32 scale, its greatest entry at 127."""
+    x32 = x.astype(jnp.float32)
+    scale = jnp.max(jnp.abs(x32), axis=-1) / 127
+    return jnp.round(x32 / jnp.maximum(scale, 1e-30)[..., None]).astype(jnp.int8), scale
+
+
+def empty_cache(prompts: int, group: int, length: int, int8: bool, cfg: Model) -> Cache:
+    """Room for `length` tokens of [P, G] rows in all layers."""
+    nothing = jnp.zeros((cfg.layers, prompts, group, length, cfg.kv_heads, cfg.head_dim), cfg.dtype)
+    return jax.tree.map(lambda leaf: constrain(leaf, "LP_K"), cached((nothing, nothing), int8))
+
+
+def in_compute_type(params: Params, cfg: Model) -> Params:
+    """Weights as every pass casts them, for where they are read many times. The score head stays float32."""
+    cast = lambda tree: jax.tree.map(lambda leaf: leaf.astype(cfg.dtype), tree)  # noqa: E731
+    return {name: leaf if name == "score" else cast(leaf) for name, leaf in params.items()}
 
 
 def block(
