@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import cache
 from itertools import islice
-from math import comb, factorial, gcd, lcm
+from math import comb, factorial, gcd, lcm, prod
 from typing import Any, NamedTuple
 
 from mpmath.ctx_mp import MPContext
@@ -21,6 +21,10 @@ from mpmath.ctx_mp import MPContext
 MAX_BITS = 16_000
 """Of a coefficient's numerator or denominator."""
 MAX_TERMS = 300
+MAX_CHOSEN = 6
+"""k of a binomial coefficient of n and k that is a polynomial in n."""
+MAX_SIZE = 1000
+"""Atoms in the argument of a function, those of functions within it included."""
 MAX_WORK = 20_000
 """Products of monomials that one reading or one comparison may take."""
 FACTORED = 1000
@@ -38,6 +42,8 @@ ONE: Mono = frozenset()
 PI: Atom = ("pi",)
 E: Atom = ("e",)
 I: Atom = ("i",)  # noqa: E741
+LOG: Atom = ("log",)
+"""The natural logarithm of the base that `log` without a base has: 10, e or 2, as the author likes."""
 
 
 class Unreadable(Exception):
@@ -144,6 +150,8 @@ def root(base: Ratio, degree: int) -> Ratio:
             return neg(root(neg(base), degree))
         if degree == 2 and base.rational is not None:
             return mul(atom(I), root(neg(base), 2))
+    elif degree % 2 and (value := real(base)) is not None and value < 0:
+        return neg(root(neg(base), degree))
     return power(base, number(Fraction(1, degree)))
 
 
@@ -159,10 +167,34 @@ def equal(a: Ratio, b: Ratio) -> bool | None:
 
 def clearly_different(a: Ratio, b: Ratio) -> bool:
     """Whether the values differ, far beyond rounding, at every probe at which all variables are positive."""
-    if symbols(a) | symbols(b) and ("f", "log") in _functions(a) ^ _functions(b):
+    if symbols(a) | symbols(b) and "log" in functions(a) ^ functions(b):
         return False
-    apart = [x is not None and y is not None and not close(x, y) for x, y in values(a, b, signs=(1,))]
+    bases = (10, _mp.e, 2) if "log" in functions(a) | functions(b) else (10,)
+    apart = [x is not None and y is not None and not close(x, y) for base in bases for x, y in values(a, b, (1,), base)]
     return bool(apart) and all(apart)
+
+
+def coincide(a: Ratio, b: Ratio) -> bool:
+    """Whether two constants written with few digits agree to many more than that: roots, logarithms and angles, whose
+    values near-misses of so small numbers do not come so close to."""
+    kinds = {"i" if x[:3] == ("x", E, _I_PI) else x[1] if x[0] == "f" else x[0] for r in (a, b) for x in _atoms(r)}
+    if not kinds <= _TAME or _bits(a) + _bits(b) > PRECISION // 2:
+        return False
+    x, y = value_at(a, {}), value_at(b, {})
+    return x is not None and y is not None and close(x, y)
+
+
+_TAME = {"p", "c", "pi", "e", "i", "s", "ln", "sin", "cos", "arcsin", "arccos", "arctan"}
+
+
+def _bits(a: Ratio) -> int:
+    """Bits of all numbers that occur in it."""
+    fractions = [c for poly in a for c in poly.values()] + [r for poly in a for m in poly for _, r in m]
+    total = sum(q.numerator.bit_length() + q.denominator.bit_length() for q in fractions)
+    for x in (x for poly in a for m in poly for x, _ in m):
+        total += x[1].bit_length() if x[0] in ("p", "c") else 1
+        total += sum(_bits(part.ratio) for part in x if isinstance(part, Frozen))
+    return total
 
 
 def probes_agree(a: Ratio, b: Ratio) -> bool:
@@ -182,12 +214,13 @@ def close(x: Any, y: Any) -> bool:
     return abs(x - y) <= _mp.ldexp(1, -2 * PRECISION // 3) * max(abs(x), abs(y))
 
 
-def values(a: Ratio, b: Ratio, signs: Iterable[int]) -> Iterator[tuple[Any, Any]]:
-    """Numbers that a and b take at probes: the same few for every pair, drawn from the variables' names."""
+def values(a: Ratio, b: Ratio, signs: Iterable[int], base: Any = 10) -> Iterator[tuple[Any, Any]]:
+    """Numbers that a and b take at probes: the same few for every pair, drawn from the variables' names. `base`: of
+    logarithms without one."""
     names = sorted(symbols(a) | symbols(b))
     for sign in signs:
         for k in range(3):
-            at = {n: sign * _probe(n, k) for n in names}
+            at = {n: sign * _probe(n, k) for n in names} | {_BASE: base}
             yield value_at(a, at), value_at(b, at)
             if not names:
                 break
@@ -256,10 +289,13 @@ def args_key(args: Iterable[Ratio]) -> tuple["Frozen", ...]:
 class Frozen:
     """A ratio that can be part of an atom: hashed by what it contains."""
 
-    __slots__ = ("_hash", "ratio")
+    __slots__ = ("_hash", "ratio", "size")
 
     def __init__(self, ratio: Ratio) -> None:
         self.ratio = ratio
+        self.size = 1 + sum(_size(a) for poly in ratio for m in poly for a, _ in m)
+        if self.size > MAX_SIZE:
+            raise TooBig("functions nested too deeply")
         self._hash = hash(ratio.key)
 
     def __hash__(self) -> int:
@@ -267,6 +303,13 @@ class Frozen:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Frozen) and self.ratio == other.ratio
+
+
+def _size(a: Atom) -> int:
+    """Atoms in it, counted as often as they occur: tan x has x twice, tan tan x four times."""
+    if a[0] == "x":
+        return _size(a[1]) + sum(_size(b) for b, _ in a[2])
+    return 1 + sum(part.size for part in a if isinstance(part, Frozen))
 
 
 # Sums and monomials.
@@ -432,6 +475,9 @@ def _fractional_power(base: Ratio, q: Fraction) -> Ratio:
         out = Ratio(_mul(_radical(c, q), _reduced(safe)), UNIT)
         if not rest:
             return out
+        # An odd root of a real product is the product of the roots.
+        if q.denominator % 2 and all(a[0] == "v" and r.denominator == 1 for a, r in rest):
+            return mul(out, Ratio(_reduced({a: r * q for a, r in rest}), UNIT))
         # (x^r)^q = x^(rq) for every complex x only if -1 < r <= 1.
         if len(rest) == 1 and rest[0][0][0] != "i" and -1 < rest[0][1] <= 1:
             return mul(out, Ratio(_reduced({rest[0][0]: rest[0][1] * q}), UNIT))
@@ -456,7 +502,7 @@ def _content(base: Ratio) -> Fraction:
 
 
 def _positive(a: Atom) -> bool:
-    return a[0] in ("p", "pi", "e")
+    return a[0] in ("p", "pi", "e", "log")
 
 
 def _radical(c: Fraction, q: Fraction) -> Poly:
@@ -554,22 +600,19 @@ def _whole(*args: Ratio) -> list[int] | None:
     return [int(f) for f in found]
 
 
-def _log(kind: str) -> Callable[[Ratio], Ratio | None]:
-    def log(x: Ratio) -> Ratio | None:
-        if not x.num:
-            raise Unreadable("logarithm of zero")
-        if kind == "ln" and len(x.num) == 1 and x.den == UNIT and x.num.get(frozenset([(E, _e_power(x))])) == 1:
-            return number(_e_power(x))
-        value = x.rational
-        if value is None or value < 0:
-            return None
-        total = number(0)
-        for n, sign in ((value.numerator, 1), (value.denominator, -1)):
-            for p, k in _factors(n):
-                total = add(total, mul(number(sign * k), atom(("f", kind, Frozen(number(p))))))
-        return total
-
-    return log
+def _ln(x: Ratio) -> Ratio | None:
+    if not x.num:
+        raise Unreadable("logarithm of zero")
+    if len(x.num) == 1 and x.den == UNIT and x.num.get(frozenset([(E, _e_power(x))])) == 1:
+        return number(_e_power(x))
+    value = x.rational
+    if value is None or value < 0:
+        return None
+    total = number(0)
+    for n, sign in ((value.numerator, 1), (value.denominator, -1)):
+        for p, k in _factors(n):
+            total = add(total, mul(number(sign * k), atom(("f", "ln", Frozen(number(p))))))
+    return total
 
 
 def _e_power(x: Ratio) -> Fraction:
@@ -630,10 +673,26 @@ def _factorial(n: Ratio) -> Ratio | None:
     return number(factorial(k[0]))
 
 
-def _binomial(n: Ratio, k: Ratio) -> Ratio | None:
+def _double_factorial(n: Ratio) -> Ratio | None:
+    k = _whole(n)
+    if k is None:
+        return None
+    if not 0 <= k[0] <= 1000:
+        raise TooBig("factorial")
+    return number(prod(range(k[0], 0, -2)))
+
+
+def _binomial(n: Ratio, k: Ratio) -> Ratio:
     found = _whole(n, k)
     if found is None:
-        return None
+        few = _whole(k)
+        if few is None or not 0 <= few[0] <= MAX_CHOSEN:
+            rest = function("factorial", add(n, neg(k)))
+            return div(function("factorial", n), mul(function("factorial", k), rest))
+        out = number(Fraction(1, factorial(few[0])))
+        for i in range(few[0]):
+            out = mul(out, add(n, number(-i)))
+        return out
     if not 0 <= found[0] <= 2000 or not 0 <= found[1] <= 2000:
         raise TooBig("binomial coefficient")
     return number(comb(*found))
@@ -646,8 +705,33 @@ def _mod(a: Ratio, b: Ratio) -> Ratio | None:
     return number(found[0] % found[1])
 
 
-def _rounded(how: Callable[[Fraction], int]) -> Callable[[Ratio], Ratio | None]:
-    return lambda x: number(how(c[0])) if (c := _constant(x)) else None
+def _rounded(up: int) -> Callable[[Ratio], Ratio | None]:
+    """Floor, and ceiling with `up`: of rationals, and of reals that are clearly no integers."""
+
+    def rounded(x: Ratio) -> Ratio | None:
+        if (c := x.rational) is not None:
+            return number(-(-c.numerator // c.denominator) if up else c.numerator // c.denominator)
+        value = real(x)
+        if value is None or abs(value) > 1e15 or abs(value - _mp.nint(value)) < 1e-15:
+            return None
+        return number(int(_mp.floor(value)) + up)
+
+    return rounded
+
+
+def _hyperbolic(sign: int) -> Callable[[Ratio], Ratio | None]:
+    """(e^x + e^-x)/2 or (e^x - e^-x)/2, where x is no function itself."""
+
+    def hyperbolic(x: Ratio) -> Ratio | None:
+        if any(a[0] in ("f", "s", "x") for a in _atoms(x)):
+            return None
+        return mul(number(Fraction(1, 2)), add(_exp(x), mul(number(sign), _exp(neg(x)))))
+
+    return hyperbolic
+
+
+def _exp(x: Ratio) -> Ratio:
+    return power(atom(E), x)
 
 
 def _many(how: Callable[..., int | Fraction], whole: bool) -> Callable[..., Ratio | None]:
@@ -659,24 +743,27 @@ def _many(how: Callable[..., int | Fraction], whole: bool) -> Callable[..., Rati
 
 
 _EXACT: dict[str, Callable[..., Ratio | None]] = {
-    "ln": _log("ln"),
-    "log": _log("log"),
+    "ln": _ln,
+    "log": lambda x: div(function("ln", x), atom(LOG)),
     "cos": _even("cos"),
     "abs": _even("abs"),
-    "cosh": _even("cosh"),
-    **{name: _odd(name) for name in ("sin", "sinh", "tanh", "arcsin", "arctan", "arcsinh")},
+    **{name: _odd(name) for name in ("sin", "arcsin", "arctan", "arcsinh")},
+    "sinh": _hyperbolic(-1),
+    "cosh": _hyperbolic(1),
+    "tanh": _quotient("sinh", "cosh"),
     "tan": _quotient("sin", "cos"),
     "sec": _quotient("", "cos"),
     "csc": _quotient("", "sin"),
     "cot": _quotient("cos", "sin"),
-    "exp": lambda x: power(atom(E), x),
+    "exp": _exp,
     "sqrt": lambda x: root(x, 2),
     "cbrt": lambda x: root(x, 3),
     "factorial": _factorial,
+    "factorial2": _double_factorial,
     "binom": _binomial,
     "mod": _mod,
-    "floor": _rounded(lambda x: x.numerator // x.denominator),
-    "ceil": _rounded(lambda x: -(-x.numerator // x.denominator)),
+    "floor": _rounded(0),
+    "ceil": _rounded(1),
     "gcd": _many(gcd, True),
     "lcm": _many(lcm, True),
     "max": _many(max, False),
@@ -691,12 +778,10 @@ _mp.prec = PRECISION
 
 _NUMERIC: dict[str, Callable[..., Any]] = {
     "ln": _mp.log,
-    "log": _mp.log,
     "sin": _mp.sin,
     "cos": _mp.cos,
     "sinh": _mp.sinh,
     "cosh": _mp.cosh,
-    "tanh": _mp.tanh,
     "arcsin": _mp.asin,
     "arccos": _mp.acos,
     "arctan": _mp.atan,
@@ -705,8 +790,10 @@ _NUMERIC: dict[str, Callable[..., Any]] = {
     "arctanh": _mp.atanh,
     "abs": abs,
     "factorial": lambda x: _mp.factorial(x) if abs(x) < 1000 else _known(None),
-    "binom": lambda n, k: _mp.binomial(n, k) if abs(n) < 1000 else _known(None),
+    "factorial2": lambda x: _mp.fac2(x) if abs(x) < 1000 else _known(None),
 }
+_BASE = "\\log"
+"""The base of `log` among the values of variables."""
 _LARGE = _mp.mpf(10) ** 2000
 
 
@@ -725,7 +812,12 @@ def _sum(poly: Poly, at: dict[str, Any]) -> Any:
     for m, c in poly.items():
         term = _mp.mpf(c.numerator) / c.denominator
         for a, r in m:
-            term *= _powervalue_at(_atomvalue_at(a, at), _mp.mpf(r.numerator) / r.denominator)
+            exponent = _mp.mpf(r.numerator) / r.denominator
+            if a[0] == "x":  # e^(i pi) to the power of 2/3 is e^(2 i pi/3): no root of the rounded -1.
+                base, exponent = _atomvalue_at(a[1], at), exponent * _sum({a[2]: Fraction(1)}, at)
+            else:
+                base = _atomvalue_at(a, at)
+            term *= _powervalue_at(base, exponent)
         total += term
         largest = max(largest, abs(term))
     if poly and abs(total) < _mp.ldexp(largest, -PRECISION // 4):
@@ -753,8 +845,8 @@ def _atomvalue_at(a: Atom, at: dict[str, Any]) -> Any:
         return {"pi": +_mp.pi, "e": +_mp.e, "i": _mp.mpc(0, 1)}[kind]
     if kind == "s":
         return _known(value_at(a[1].ratio, at))
-    if kind == "x":
-        return _powervalue_at(_atomvalue_at(a[1], at), _sum({a[2]: Fraction(1)}, at))
+    if kind == "log":
+        return _mp.log(at.get(_BASE, 10))
     args = [_known(value_at(f.ratio, at)) for f in a[2:]]
     if a[1] == "pow":
         return _powervalue_at(*args)
@@ -789,13 +881,9 @@ def _atoms_of(x: Atom) -> Iterator[Atom]:
             yield from _atoms(f.ratio)
 
 
-def _functions(a: Ratio) -> set[tuple[str, str]]:
-    return {x[:2] for x in _atoms(a) if x[0] == "f"}
-
-
 def functions(a: Ratio) -> set[str]:
-    """Names of the functions that occur in it."""
-    return {name for _, name in _functions(a)}
+    """Names of the functions that occur in it; `log` is one without a base."""
+    return {x[1] if x[0] == "f" else x[0] for x in _atoms(a) if x[0] in ("f", "log")}
 
 
 def zeros_differ(p: Poly, q: Poly) -> bool:

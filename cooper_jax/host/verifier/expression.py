@@ -19,9 +19,10 @@ Matrix = tuple[tuple[Ratio, ...], ...]
 
 
 class Reader:
-    """A cursor over tokens. `loose` reads `a/bc` as a/(bc); `slash` notes that the two readings differ."""
+    """A cursor over tokens. `loose` reads `a/bc` as a/(bc); `slash` notes that the two readings differ; `sign` is what
+    plus-minus stands for, nothing where one value is asked for."""
 
-    def __init__(self, tokens: Sequence[Token], loose: bool = False, sign: str = "+") -> None:
+    def __init__(self, tokens: Sequence[Token], loose: bool = False, sign: str = "") -> None:
         self.tokens, self.at, self.depth = tokens, 0, 0
         self.loose, self.sign, self.slash = loose, sign, False
         self._bars, self._powered = 0, False
@@ -48,6 +49,8 @@ class Reader:
 
     def _is_negative(self, token: Token) -> bool:
         if token.kind == "pm":
+            if not self.sign:
+                raise Unreadable("a plus-minus within an expression")
             return token.text != self.sign
         return token.text == "-"
 
@@ -88,10 +91,10 @@ class Reader:
         mixed = self._mixed()
         value = mixed if mixed is not None else self._factor()
         while self._factor_next():
-            token, last = self.tokens[self.at], self.tokens[self.at - 1]
-            # 2^6 3^5 is a product; 2 3 is anyone's guess.
-            if token.kind == "num" and not self._powered and (last.kind == "num" or token.gap):
-                raise Unreadable("two numbers side by side")
+            # 2^6 3^5 is a product; 2 3 and (x+1)2 are anyone's guess.
+            last, token = self.tokens[self.at - 1], self.tokens[self.at]
+            if token.kind == "num" and not self._powered and (last.kind == "num" or self._ahead().text != "^"):
+                raise Unreadable("a number behind another factor")
             value = algebra.mul(value, self._factor())
         return value
 
@@ -150,9 +153,9 @@ class Reader:
         while (token := self.peek()) is not None:
             if token.kind == "op" and token.text == "!":
                 self._next()
-                if (after := self.peek()) is not None and after.text == "!":
-                    raise Unreadable("a double factorial")
-                value = algebra.function("factorial", value)
+                double = (after := self.peek()) is not None and after.kind == "op" and after.text == "!"
+                self.at += double
+                value = algebra.function("factorial2" if double else "factorial", value)
             elif token.kind == "degree":
                 self._next()
                 value = algebra.mul(value, algebra.div(algebra.atom(PI), number(180)))
@@ -172,6 +175,8 @@ class Reader:
             self._next()
             value = self._atom()
             return algebra.neg(value) if token.text == "-" else value
+        if token.kind == "word" and len(token.text) > 1:
+            raise Unreadable("an exponent of several letters without braces")
         value = self._atom()
         # 2^3^2 is 2^(3^2).
         if (after := self.peek()) is not None and after.kind == "op" and after.text == "^" and token.text != "{":
@@ -219,12 +224,7 @@ class Reader:
         if kind == "var":
             return self._name(token)
         if kind == "word":
-            if len(token.text) > 4:
-                raise Unreadable(f"the word {token.text[:40]}")
-            value = number(1)
-            for letter in token.text:
-                value = algebra.mul(value, variable(letter))
-            return value
+            return self._letters(token.text)
         if kind == "open":
             return self._bracketed(token)
         if kind == "bar":
@@ -251,6 +251,19 @@ class Reader:
                 raise Unreadable("a matrix in an expression")
             return _determinant(rows)
         raise Unreadable(f"unexpected {token.text or kind}")
+
+    def _letters(self, letters: str) -> Ratio:
+        """xy is x times y; in xy^2 and xy! what follows belongs to the last letter alone."""
+        if len(letters) > 4:
+            raise Unreadable(f"the word {letters[:40]}")
+        after = self.peek()
+        if len(letters) > 1 and after is not None and (after.kind == "degree" or after.text in ("^", "!")):
+            self.tokens = [*self.tokens[: self.at], Token("var", letters[-1]), *self.tokens[self.at :]]
+            letters = letters[:-1]
+        value = number(1)
+        for letter in letters:
+            value = algebra.mul(value, variable(letter))
+        return value
 
     def _name(self, token: Token) -> Ratio:
         after = self.peek()
@@ -305,6 +318,8 @@ class Reader:
             else:
                 base = self._argument()
         args = self._function_args(name)
+        if name == "lg":
+            name, base = "log", number(10) if base is None else base
         if name in ("max", "min", "gcd", "lcm"):
             if base is not None or exponent is not None:
                 raise Unreadable(f"a script on {name}")
@@ -420,6 +435,10 @@ class Reader:
     def peek(self) -> Token | None:
         """The next token, if any."""
         return self.tokens[self.at] if self.at < len(self.tokens) else None
+
+    def _ahead(self) -> Token:
+        """The token behind the next one."""
+        return self.tokens[self.at + 1] if self.at + 1 < len(self.tokens) else Token("", "")
 
     def _next(self) -> Token:
         token = self.peek()

@@ -66,8 +66,10 @@ def _decide(a: Ratio, b: Ratio) -> bool | None:
     if algebra.symbols(a) != algebra.symbols(b) or not algebra.probes_agree(a, b):
         return None
     there, here = algebra.functions(a), algebra.functions(b)
-    if ("log" in there) != ("log" in here) or (here - there) & {"factorial", "binom"}:
+    if ("log" in there) != ("log" in here) or (here - there) & {"factorial", "factorial2"}:
         return None
+    if algebra.coincide(a, b):
+        return True
     try:
         return True if _zero(_sum(_over(a), {}) - _sum(_over(b), {})) else None
     except Unreadable:
@@ -101,7 +103,10 @@ def _poly(p: Poly) -> Any:
     for m, c in p.items():
         term = _number(c)
         for a, r in m:
-            term *= sympy.Pow(_atom(a), _exponent(r))
+            if a[0] == "x":
+                term *= sympy.Pow(_atom(a[1]), _exponent(r) * _poly({a[2]: Fraction(1)}))
+            else:
+                term *= sympy.Pow(_atom(a), _exponent(r))
         total += term
     return total
 
@@ -132,8 +137,8 @@ def _atom(a: Atom) -> Any:
         return {"pi": sympy.pi, "e": sympy.E, "i": sympy.I}[kind]
     if kind == "s":
         return _sum(a[1].ratio, {})
-    if kind == "x":
-        return sympy.Pow(_atom(a[1]), _poly({a[2]: Fraction(1)}))
+    if kind == "log":
+        return sympy.Symbol("\\log", positive=True)
     args = [_sum(f.ratio, {}) for f in a[2:]]
     if a[1] == "pow":
         if args[1].is_number and abs(args[1]) > MAX_EXPONENT:
@@ -145,9 +150,9 @@ def _atom(a: Atom) -> Any:
 
 
 _FUNCTIONS = {
-    **{name: name for name in ("sin", "cos", "sinh", "cosh", "tanh", "log")},
+    **{name: name for name in ("sin", "cos", "sinh", "cosh")},
     **{"ln": "log", "abs": "Abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh"},
-    **{"arccosh": "acosh", "arctanh": "atanh", "factorial": "factorial", "binom": "binomial"},
+    **{"arccosh": "acosh", "arctanh": "atanh", "factorial": "factorial", "factorial2": "factorial2"},
 }
 
 
