@@ -13,7 +13,6 @@ from cooper_jax.host.verifier.kinds import (
     Answer,
     Based,
     Colon,
-    End,
     Equation,
     Group,
     Inequality,
@@ -27,10 +26,13 @@ from cooper_jax.host.verifier.kinds import (
     Value,
     Words,
 )
-from cooper_jax.host.verifier.regions import intersection, named_value, region, solved, union
+from cooper_jax.host.verifier.regions import disjoint, excluded, intersection, named_value, region, solved, union
+from cooper_jax.host.verifier.spellings import recurring, respelled
 from cooper_jax.host.verifier.tokens import Token, plain, tokens
 from cooper_jax.host.verifier.units import PLAIN, unit
 
+MAX_DRESS = 32
+"""Layers of dressing that are taken off an answer."""
 MAX_ITEMS = 64
 
 
@@ -53,14 +55,16 @@ def read(text: str) -> tuple[Reading, ...]:
 
 def undressed(text: str) -> str:
     """Without what surrounds an answer: boxes, dollar signs, bold type, final punctuation."""
-    out = plain(text)
-    while True:
+    out = recurring(plain(text))
+    for _ in range(MAX_DRESS):
         before = out
         out = re.sub(r"(?:\\[,;:!]|\\q?quad(?![A-Za-z])|~|\s)+$", "", out).strip(" \t\n\r\f,;:")
         if (said := re.fullmatch(r"\\text[a-z]*\s*\{([^{}\\$]*)\}", out)) and _SAID.search(said[1]):
             out = said[1]
-        if out.endswith(".") and not out.endswith("\\."):
-            out = out[:-1].rstrip()
+        while out.endswith(".") and not out.endswith("\\."):
+            out = out[:-1]
+        if len(out) > 2 and out[0] == out[-1] and out[0] in "\"'`" and out.count(out[0]) == 2:
+            out = out[1:-1]
         if out.startswith("**") and out.endswith("**") and len(out) > 4:
             out = out[2:-2]
         if (boxed := re.fullmatch(r"\\+f?boxed\s*\{(.*)\}", out, re.DOTALL)) and _balanced(boxed[1]):
@@ -73,7 +77,7 @@ def undressed(text: str) -> str:
     out = re.sub(r"(?<!\\)\\[()\[\]](?!\d*(pt|em|ex|cm)\])", " ", out)
     if len(re.findall(r"(?<!\\)\$", out)) % 2 == 0:
         out = re.sub(r"(?<!\\)\$", " ", out)
-    return re.sub(r"\\+boxed\s*(?=\{)", "", out).strip().rstrip(".")
+    return respelled(re.sub(r"\\+boxed\s*(?=\{)", "", out).strip().rstrip("."))
 
 
 _BRACE = re.compile(
@@ -106,7 +110,9 @@ def _variants(text: str) -> list[tuple[str, bool]]:
     if re.fullmatch(r"-?\d{1,3}(\.\d{3})+,\d+", text):
         return [(text.replace(".", "").replace(",", "."), True)]
     if text.count(",") == 1 and re.search(r"(?<![\d.])0,\d", text) and not re.search(r"[(\[{]", text):
-        return [(re.sub(r"(?<=0),(?=\d)", ".", text), True)]
+        point = re.sub(r"(?<=0),(?=\d)", ".", text)
+        # 0,1 may be two numbers; 0,125 and 0,05 hardly.
+        return [(point, True)] if re.search(r"0,(?:0\d|\d{3})", text) else [(text, True), (point, False)]
     if _THOUSANDS.search(text):
         joined = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text)
         inside = re.search(r"[(\[{][^)\]}]*\d,\d{3}", text.replace("\\frac{", "").replace("\\text{", ""))
@@ -120,7 +126,12 @@ def _variants(text: str) -> list[tuple[str, bool]]:
     return [(text, True)]
 
 
+_DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/-]\d{1,2}[/-]\d{4}")
+
+
 def _read(text: str) -> Answer:
+    if _DAY.fullmatch(text):
+        return Words(text)
     based = re.fullmatch(r"\(?\s*(?:\\text\{)?([0-9A-Fa-f]{1,200})\}?\s*\)?_\{?\s*(?:\\text\{)?(\d{1,2})\}{0,2}", text)
     if based and based[1][0].isdigit() and 2 <= int(based[2]) <= 36:
         return Based(based[1].upper().lstrip("0") or "0", int(based[2]))
@@ -131,6 +142,12 @@ def _statement(toks: Sequence[Token], text: str = "") -> Answer:
     toks = _stripped(toks)
     if words := _words(toks, text):
         return words
+    if any(t.text in ("lor", "land") for t in toks):
+        if not any(t.kind == "rel" for t in toks):
+            raise Unreadable("a formula of logic")
+        toks = [t._replace(text={"lor": "or", "land": "and"}[t.text]) if t.text in ("lor", "land") else t for t in toks]
+    if _labelled(toks):
+        return Named(toks[0].text.rstrip(": ").lower(), _statement(toks[1:]), False)
     if len(parts := _split(toks, "sep", "or")) > 1:
         return _alternatives([_statement(p) for p in parts])
     if len(parts := _conjunction(toks)) > 1:
@@ -140,6 +157,14 @@ def _statement(toks: Sequence[Token], text: str = "") -> Answer:
     if len(parts := _split(toks, "sep", ",", "and")) > 1:
         return _listed([_statement(p) for p in parts])
     return _relation(toks)
+
+
+def _labelled(toks: Sequence[Token]) -> bool:
+    """Whether this is one thing with its name, as in `Domain: (0, 1)`."""
+    if len(toks) < 2 or toks[0].kind != "text" or not _LABEL.fullmatch(toks[0].text):
+        return False
+    several = any(t.kind == "sep" and d == 0 for t, d in zip(toks, _depths(toks), strict=True))
+    return not several and not _NO_UNIT.search(toks[0].text.lower())
 
 
 def _stripped(toks: Sequence[Token]) -> Sequence[Token]:
@@ -160,6 +185,7 @@ def _stripped(toks: Sequence[Token]) -> Sequence[Token]:
     return toks
 
 
+_LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,30}:")
 _LEADING = {"The answer is", "the answer is", "Answer", "or", "and"}
 
 
@@ -193,6 +219,8 @@ def _depths(toks: Sequence[Token]) -> list[int]:
 
 def _split(toks: Sequence[Token], kind: str, *texts: str) -> list[Sequence[Token]]:
     """The parts between separators outside all brackets; empty parts are left out."""
+    if not any(t.kind == kind and t.text in texts for t in toks):
+        return [toks] if toks else []
     parts: list[Sequence[Token]] = []
     start = 0
     for i, (t, depth) in enumerate(zip(toks, _depths(toks), strict=True)):
@@ -214,7 +242,9 @@ def _conjunction(toks: Sequence[Token]) -> list[Sequence[Token]]:
     inner = [len(_split(p, "sep", ",", ";")) for p in parts]
     if min(inner) > 1 and len(set(inner)) == 1 and all(_split(p, "rel", "=")[1:] for p in parts):
         return parts
-    if max(inner) == 1 and all(any(t.kind == "rel" and t.text in ("<", "<=", ">", ">=") for t in p) for p in parts):
+    if max(inner) == 1 and all(
+        any(t.kind == "rel" and t.text in ("<", "<=", ">", ">=", "!=") for t in p) for p in parts
+    ):
         return parts
     return []
 
@@ -234,15 +264,21 @@ def _alternatives(parts: list[Answer]) -> Answer:
     regions = [region(p) for p in parts]
     if any(isinstance(named_value(p), Region | Inequality) for p in parts) and all(r is not None for r in regions):
         return union([r for r in regions if r is not None])
+    if all(isinstance(p, Words) or (isinstance(p, Value) and _is_name(p)) for p in parts):
+        raise Unreadable("one name or another")
     return _listed(parts)
+
+
+def _is_name(a: Value) -> bool:
+    return a.unit is None and any(a.ratio == variable(name) for name in algebra.symbols(a.ratio))
 
 
 def _listed(parts: list[Answer], together: bool = False) -> Answer:
     """Answers side by side: one name for all, a name for each, or a list. `together`: inequalities that all hold."""
     if len(parts) == 1:
         return parts[0]
-    if together and all(isinstance(p, Region) for p in parts):
-        return intersection([p for p in parts if isinstance(p, Region)])
+    if (region_ := _together(parts, together)) is not None:
+        return region_
     names = [p.name if isinstance(p, Named) else None for p in parts]
     values = [p.value if isinstance(p, Named) else p for p in parts]
     given = {n for n in names if n is not None}
@@ -252,6 +288,26 @@ def _listed(parts: list[Answer], together: bool = False) -> Answer:
     if None not in names and len(given) == len(names) and len(given) == len(set(names)):
         return System(tuple(n for n in names if n), tuple(values), False)
     return Group(",", _flat(parts))
+
+
+def _together(parts: list[Answer], together: bool) -> Region | None:
+    """Conditions on one variable as one: x > 0, x != 1; x < -2, x > 2; x != 1, 2. None for anything else."""
+    regions = [p for p in parts if isinstance(p, Region)]
+    first = parts[0]
+    if len(regions) == len(parts):
+        if together or sum(not _excludes(r) for r in regions) < 2:
+            return intersection(regions)
+        if len(parts) == 2 and regions[0].of == regions[1].of is not None and disjoint(*regions):
+            return union(regions)
+    elif isinstance(first, Region) and _excludes(first) and all(isinstance(p, Value) for p in parts[1:]):
+        others = [excluded(p.ratio, first.of) for p in parts[1:] if isinstance(p, Value)]
+        return intersection([first, *others])
+    return None
+
+
+def _excludes(r: Region) -> bool:
+    """Whether it is all but a point, of a variable."""
+    return r.of is not None and len(r.intervals) == 2 and excluded(r.intervals[0][1].at, r.of) == r
 
 
 def _flat(items: Sequence[Answer]) -> tuple[Answer, ...]:
@@ -281,6 +337,8 @@ def _relation(toks: Sequence[Token]) -> Answer:
         if isinstance(inside, Value | Infinite):
             raise Unreadable("an element of a number")
         names = [_name(p) for p in _split(parts[0], "sep", ",")]
+        if names[0] is None and not algebra.symbols(Reader(parts[0]).whole()):
+            raise Unreadable("a constant in a set")
         return Named(names[0][0] if names[0] else "", inside, True)
     if kinds == {"="}:
         return _equation(parts)
@@ -341,9 +399,18 @@ def _equation(parts: list[Sequence[Token]]) -> Answer:
     if isinstance(value, Value) and len(middle) == 1 and isinstance(middle[0], Value):
         left = middle[0].ratio
         if algebra.symbols(left) or algebra.symbols(value.ratio):
+            if middle[0].unit or value.unit:
+                raise Unreadable("an equation between measures")
             return Equation(algebra.add(left, algebra.neg(value.ratio)))
     elif isinstance(value, Value) and any(isinstance(m, Value) and algebra.symbols(m.ratio) for m in middle):
         raise Unreadable("a chain of equations")
+    several = isinstance(value, Group) and value.kind in (",", "{")
+    for m in middle:
+        unknown = isinstance(m, Value) and algebra.symbols(m.ratio) and not several
+        if m != value and not isinstance(value, Value) and not unknown:
+            raise Unreadable("an equation of unlike things")
+        if isinstance(value, Value) and not isinstance(m, Value):
+            raise Unreadable("an equation of unlike things")
     _consistent([*middle, value])
     return value
 
@@ -377,21 +444,47 @@ def _name(toks: Sequence[Token]) -> tuple[str, bool] | None:
     if len(toks) == 1 and toks[0].kind == "var":
         return (toks[0].text, True) if toks[0].text not in ("e", "i", "pi") else None
     text = "".join(t.text for t in toks)
+    if any(t.kind == "text" and (_NO_UNIT.search(t.text.lower()) or _ODD.search(t.text)) for t in toks):
+        return None
     if re.fullmatch(r"[A-Za-z]\^\{?-1\}?\([a-z]\)|frac\{?d\w*\}?\{?d\w\}?", text):
         return text, False
     kinds = {t.kind for t in toks}
+    if kinds == {"var", "set"} and all(t.text.isupper() or t.kind == "set" for t in toks):
+        return text, False
     if kinds <= {"text", "word", "var"} and (kinds & {"text"} or text.isupper() or len(text) > 4):
         return text, False
     if len(toks) > 3 and toks[0].kind in ("var", "word") and toks[1].text == "(" and not toks[1].gap:
         simple = all(t.kind in ("var", "word", "num", "sep", "text") for t in toks[2:-1])
-        if _matching(toks, 1) == len(toks) - 1 and simple:
+        if _matching(toks, 1) == len(toks) - 1 and (simple or _applied(toks)):
             return text, False
-    if toks[0].kind == "bar" == toks[-1].kind and all(t.text.isupper() for t in toks[1:-1]) and len(text) > 3:
+    if _operator(toks) or (toks[0].kind == "fn" and toks[0].text == "det"):
+        return text, False
+    if len(toks) == 3 and toks[0].text + toks[2].text == "[]" and toks[1].kind == "word" and toks[1].text.isupper():
+        return text, False  # [ABC] is an area
+    inside = [t.text for t in toks[1:-1]]
+    if toks[0].kind == "bar" == toks[-1].kind and inside and all(x.isupper() or x.startswith("vec(") for x in inside):
         return text, False
     ratio = _split(toks, "rel", ":")
     if len(ratio) > 1 and all(_name(part) for part in ratio):
         return text, False
     return None
+
+
+_OPERATORS = {"E", "Var", "Cov", "SD", "Pr", "P", "V"}
+
+
+def _operator(toks: Sequence[Token]) -> bool:
+    """E[X], Var(X): an operator and what it is applied to."""
+    if len(toks) < 4 or toks[0].kind not in ("var", "text", "domain") or toks[1].text not in ("[", "("):
+        return False
+    bare = toks[0].text.removeprefix("mathbb(").removesuffix(")")
+    return bare in _OPERATORS and _matching(toks, 1) == len(toks) - 1
+
+
+def _applied(toks: Sequence[Token]) -> bool:
+    """Whether `f(...)` or `P(...)` is no product: f(-1), P(X > 1), P(A | B)."""
+    told = any(t.kind in ("rel", "set", "mid", "bar") or t.text == "," for t in toks[2:-1])
+    return toks[0].text in ("f", "g", "h", "F", "G", "H") or (told and toks[0].text.isupper())
 
 
 def _names(toks: Sequence[Token]) -> tuple[str, ...] | None:
@@ -402,9 +495,21 @@ def _names(toks: Sequence[Token]) -> tuple[str, ...] | None:
     return tuple(n[0] for n in names if n) if len(names) > 1 and all(names) else None
 
 
+def _several(toks: Sequence[Token]) -> list[Value]:
+    """The values of a list or set, as in plus-minus one."""
+    found = _statement(toks)
+    if not isinstance(found, Group) or found.kind not in (",", "{"):
+        return []
+    values = [x for x in found.items if isinstance(x, Value)]
+    return values if len(values) == len(found.items) else []
+
+
 def _inequality(ops: list[str], parts: list[Sequence[Token]]) -> Answer:
     if any(not p for p in parts) or len(parts) > 4:
         raise Unreadable("an inequality that lacks a side")
+    if ops == ["!="] and len(values := _several(parts[1])) > 1:  # x != +-1
+        left = Reader(parts[0]).whole()
+        return _listed([solved("!=", algebra.add(left, algebra.neg(v.ratio))) for v in values])
     sides: list[Ratio | Infinite] = []
     for part in parts:
         name = _name(part)
@@ -419,10 +524,12 @@ def _inequality(ops: list[str], parts: list[Sequence[Token]]) -> Answer:
         sides.append(side.ratio if isinstance(side, Value) else side)
     found: list[Answer] = []
     for op, left, right in zip(ops, sides, sides[1:], strict=False):
-        if isinstance(left, Infinite) or isinstance(right, Infinite):
-            continue  # -oo < x says nothing.
         if op in _FLIP:
             op, left, right = _FLIP[op], right, left
+        if isinstance(left, Infinite) or isinstance(right, Infinite):
+            if op == "!=" or left == Infinite(1) or right == Infinite(-1):
+                raise Unreadable("an inequality about infinity")
+            continue  # -oo < x says nothing.
         found.append(solved(op, algebra.add(left, algebra.neg(right))))
     if not found:
         raise Unreadable("an inequality about infinity")
@@ -461,11 +568,14 @@ def _object(toks: Sequence[Token]) -> Answer:
         return Group("{", ())
     if first.kind == "domain" and len(toks) == 1:
         return Words(f"the set {first.text}")
-    if first.kind == "begin":
+    start = next((i for i, t in enumerate(toks) if t.kind == "begin"), -1)
+    if start == 0:
         return _environment(toks)
+    if start > 0 and not any(t.kind == "begin" for t in toks[start + 1 :]):
+        return _scaled(toks[:start], _environment(toks[start:]))
     infinite = [t for t in toks if t.kind == "infty"]
     if infinite:
-        if len(toks) > 2 or (len(toks) == 2 and toks[0].text not in "+-"):
+        if len(toks) > 2 or (len(toks) == 2 and toks[0].text not in ("+", "-")) or toks[-1].kind != "infty":
             raise Unreadable("arithmetic with infinity")
         return Infinite(-1 if toks[0].text == "-" else 1)
     if words := _words(toks, ""):
@@ -474,12 +584,12 @@ def _object(toks: Sequence[Token]) -> Answer:
 
 
 def _set_operation(toks: Sequence[Token]) -> Answer | None:
+    depths = _depths(toks)
     at = [
         i
-        for i, (t, d) in enumerate(zip(toks, _depths(toks), strict=True))
-        if d == 0 and 0 < i < len(toks) - 1 and (
-            t.kind == "set" or (t.text == "U" and toks[i - 1].kind == "close" and toks[i + 1].kind == "open"))
-    ]  # fmt: skip
+        for i in range(1, len(toks) - 1)
+        if depths[i] == 0 and toks[i].kind in ("set", "op", "var") and _joins_sets(*toks[i - 1 : i + 2])
+    ]
     if not at:
         return None
     parts = [toks[a:b] for a, b in zip([0, *(i + 1 for i in at)], [*at, len(toks)], strict=True)]
@@ -487,18 +597,21 @@ def _set_operation(toks: Sequence[Token]) -> Answer | None:
     if any(r is None for r in regions):
         raise Unreadable("a union of things that are not intervals")
     known = [r for r in regions if r is not None]
-    kinds = {"cup" if toks[i].text == "U" else toks[i].text for i in at}
+    kinds = {{"U": "cup", "-": "minus"}.get(toks[i].text, toks[i].text) for i in at}
     if kinds == {"cup"}:
         return union(known)
     if kinds == {"cap"}:
         return intersection(known)
     if kinds == {"minus"} and len(known) == 2 and all(low is high for low, high in known[1].intervals):
-        holes = [
-            Region(((End(None, False, -1), End(p.at, False)), (End(p.at, False), End(None, False, 1))))
-            for p, _ in known[1].intervals
-        ]
+        holes = [excluded(p.at, None) for p, _ in known[1].intervals]
         return intersection([known[0], *holes])
     raise Unreadable("a mixture of set operations")
+
+
+def _joins_sets(before: Token, sign: Token, after: Token) -> bool:
+    if sign.text == "U":
+        return before.kind == "close" and after.kind == "open"
+    return sign.kind == "set" or (sign.text == "-" and before.kind in ("domain", "close") and after.text == "\\{")
 
 
 def _pair(toks: Sequence[Token], left: str, right: str) -> Answer:
@@ -539,11 +652,16 @@ def _set(inside: Sequence[Token]) -> Answer:
     for mark in (("mid", ""), ("rel", ":"), ("bar", "|")):
         parts = _split(inside, *mark)
         if len(parts) == 2 and not any(t.kind == "num" for t in parts[0]):
+            head = [t.text for t in parts[0]]
+            if parts[0][0].kind != "var" or (len(head) > 1 and head[1:] != ["in", "R"]):
+                raise Unreadable("a set of other things than real numbers")
             condition = _statement(parts[1])
-            if isinstance(condition, Region | Inequality):
+            if isinstance(condition, Region) and condition.of == frozenset([(("v", head[0]), Fraction(1))]):
                 return condition
-            raise Unreadable("a set by a condition that is not an inequality")
+            raise Unreadable("a set by a condition that is no inequality")
     answer = _statement(inside)
+    if isinstance(answer, Named) and answer.symbol and isinstance(answer.value, Group):
+        answer = answer.value  # {x = 1, x = 2}
     if isinstance(answer, Group) and answer.kind == ",":
         return Group("{", answer.items)
     if isinstance(answer, System):
@@ -557,13 +675,39 @@ def _environment(toks: Sequence[Token]) -> Answer:
         return Value(Reader(toks).whole())
     if name in ("cases", "aligned", "align", "gathered", "array") and any(t.kind == "rel" for t in toks):
         end = next(i for i, t in enumerate(toks) if t.kind == "end")
+        if any(t.kind == "amp" and "rel" not in (toks[i - 1].kind, toks[i + 1].kind) for i, t in enumerate(toks[:end])):
+            return _piecewise(toks[4:end])
         inner = [t._replace(kind="sep", text=",") if t.kind == "row" else t for t in toks[4:end] if t.kind != "amp"]
         return _statement(inner)
     reader = Reader(toks[1:])
     _, rows = reader.matrix()
+    if "".join(t.text for t in toks[1 + reader.at :]) in ("^T", "^{T}"):
+        return Table(tuple(zip(*rows, strict=True)))
     if reader.peek() is not None:
         raise Unreadable("arithmetic with a matrix")
     return Table(rows)
+
+
+def _piecewise(toks: Sequence[Token]) -> Answer:
+    """Values with their conditions, in any order."""
+    pieces: list[Answer] = []
+    for row in _split(toks, "row", ""):
+        parts = _split(row, "amp", "")
+        if len(parts) != 2:
+            raise Unreadable("a piece without its condition")
+        condition = [t for t in parts[1] if not (t.kind in ("text", "word") and t.text in ("if", "for", "when"))]
+        pieces.append(Group("[", (_statement(parts[0]), _statement(condition))))
+    return Group("{", tuple(pieces))
+
+
+def _scaled(scale: Sequence[Token], a: Answer) -> Answer:
+    """A number times a matrix."""
+    if not isinstance(a, Table):
+        raise Unreadable("arithmetic with a matrix")
+    if len(scale) > 1 and scale[-1].text == "*":
+        scale = scale[:-1]
+    factor = number(-1) if [t.text for t in scale] == ["-"] else Reader(scale).whole()
+    return Table(tuple(tuple(algebra.mul(factor, x) for x in row) for row in a.rows))
 
 
 def _quantity(toks: Sequence[Token]) -> Answer:
@@ -605,7 +749,7 @@ def _quantity(toks: Sequence[Token]) -> Answer:
     times = prod(_COUNTS.get(w.removesuffix("s"), 1) for w in words)
     words = [w for w in words if w.removesuffix("s") not in _COUNTS]
     found = unit(" ".join(words)) if words else None
-    if found is not None and found.name and (_NO_UNIT.search(found.name) or re.search(r"\d", " ".join(names))):
+    if found is not None and found.name and (_NO_UNIT.search(found.name) or _ODD.search(" ".join(names))):
         raise Unreadable("a number with a reservation")
     if any(t.kind == "pm" for t in head):
         if sum(t.kind == "pm" and t.text == "+" for t in head) > 1:
@@ -623,6 +767,7 @@ def _quantity(toks: Sequence[Token]) -> Answer:
 
 
 _DATE = {"text", "word", "num"}
+_ODD = re.compile(r"[\d\\<>=!?+&|~]")
 _NO_UNIT = re.compile(
     r"\b(?:or|and|not|to|than|about|approx\w*|if|when|plus|minus|more|less|most|least|other\w*|negative|wrong|incorrect|"
     r"false|pi|sqrt|root|squared?$|cubed?$|factorial|half|halve|third|quarter|\w+th|mod|base|time|over|per ?cent)\b"
@@ -639,7 +784,7 @@ def _in_unit(toks: list[Token], i: int) -> bool:
         return t.text in PLAIN or t.text.lower() in PLAIN or t.text.lower().removesuffix("s") in PLAIN or (
             len(t.text) > 2 and t.gap and i > 0 and _numeric(toks[:i]))  # fmt: skip
     if t.kind == "num":
-        return i > 1 and toks[i - 1].text == "^" and _in_unit(toks, i - 2)
+        return i > 1 and toks[i - 1].text == "^" and toks[i - 2].kind in ("text", "word") and _in_unit(toks, i - 2)
     if t.text in ("^", "/", "*") and t.kind == "op":
         return 0 < i < len(toks) - 1 and _in_unit(toks, i - 1)
     if t.kind in ("open", "close") and t.text in "{}":

@@ -30,14 +30,15 @@ from cooper_jax.host.verifier.kinds import (
     Value,
     Words,
 )
-from cooper_jax.host.verifier.regions import region
+from cooper_jax.host.verifier.regions import DOMAINS, region
 from cooper_jax.host.verifier.tokens import MAX_LENGTH
-from cooper_jax.host.verifier.units import conversions
+from cooper_jax.host.verifier.units import confusable, conversions, letters, pounds
 
 Decide = Callable[[Ratio, Ratio], bool | None]
 
 PRINTED, ROUNDED = 12, 3
 """Digits of a decimal that counts as the number it rounds, and of one that leaves the matter open."""
+_COUNTERS = frozenset("kmn")
 _UNIT_LIKE = frozenset("mgshLlNJWV")
 
 
@@ -73,8 +74,11 @@ def compare(gold: Text, answer: Text, decide: Decide = algebra.equal) -> bool | 
     """Whether two answers are equal, with `decide` for pairs of expressions."""
     if gold.plain and gold.plain == answer.plain:
         return True
-    if gold.letter and answer.letter and (gold.sole or answer.sole) and not (gold.sole and answer.sole):
-        return gold.letter == answer.letter
+    if gold.letter and answer.letter and (gold.sole or answer.sole):
+        if gold.letter == answer.letter:
+            return True
+        if not (gold.sole and answer.sole):
+            return False
     results: list[bool | None] = []
     for g in gold.readings:
         for a in answer.readings:
@@ -89,15 +93,25 @@ def compare(gold: Text, answer: Text, decide: Decide = algebra.equal) -> bool | 
     return False if results and all(r is False for r in results) else None
 
 
+_LEAD = re.compile(
+    r"^(?i:(?:the\s+)?(?:(?:correct|final|right)\s+)?(?:answer|option|choice)(?:\s+(?:is|option|choice))*\s*[:=]?\s*)"
+    r"(?=\(?[A-Z]\b)"
+)
+_TAKEN_BACK = re.compile(
+    r"\W*(?:is|isn|was|can|not|seems|looks|fails|or|and|but)\b|.*(?:\b(?:wrong|incorrect)\b|\\n)", re.I
+)
+"""What follows the letter of a choice that may not be the one meant."""
+
+
 def _choice(bare: str) -> tuple[str, bool]:
-    bare = (
-        re.sub(r"\\(?:text|textbf|mathrm|mathbf|textit|bf|rm)\s*\{([^{}]*)\}", r"\1", bare).strip().strip("*").strip()
-    )
+    bare = re.sub(r"\\(?:text|textbf|mathrm|mathbf|textit|bf|rm)\s*\{([^{}]*)\}", r"\1", bare)
+    bare = _LEAD.sub("", re.sub(r"\\[ ,;:!]|~", " ", bare).strip().strip("*").strip())
     if found := re.fullmatch(r"\(?([A-Z])\)?[.:]?|\(([a-e])\)", bare):
         return found[1] or found[2], True
     if found := re.match(r"\(([A-Z])\)\s*[.:]?\s*(?=[\w$\\-])|([A-Z])[.:)]\s+(?=\S)", bare):
-        others = re.search(r"(?<![A-Za-z\\])[A-H](?![A-Za-z])", bare[found.end() :])
-        return ("", False) if others else (found[1] or found[2], False)
+        rest = bare[found.end() :]
+        doubtful = re.search(r"(?<![A-Za-z\\])[A-H](?![A-Za-z])", rest) or _TAKEN_BACK.match(rest)
+        return ("", False) if doubtful else (found[1] or found[2], False)
     return "", False
 
 
@@ -106,6 +120,7 @@ def _squeezed(bare: str) -> str:
     out = re.sub(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle)(?![A-Za-z])", "", bare)
     out = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", out)
     out = re.sub(r"\\(?:text|textbf|mathrm|mathbf|textit|textnormal|mbox)\s*\{\s*([A-Za-z]+)\s*\}", r"{\1}", out)
+    out = re.sub(r"(\\[A-Za-z]+)\s+(?![A-Za-z])", r"\1", out)
     return re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", re.sub(r"\s+", " ", out)).strip()
 
 
@@ -175,13 +190,17 @@ class Comparison:
         if g.unit.name or a.unit.name:
             same = self._plain(g, a)
             return same if same is False or g.unit.name == a.unit.name else None
+        if (units := pounds(g.unit, a.unit)) is not None:
+            return self._values(replace(g, unit=units[0]), replace(a, unit=units[1]))
         if g.unit.dimensions != a.unit.dimensions:
-            return False
+            return None if confusable(g.unit, a.unit) else False
         if g.unit.size == a.unit.size:
             return self._plain(g, a)
         return self._decide(algebra.mul(g.ratio, number(g.unit.size)), algebra.mul(a.ratio, number(a.unit.size)))
 
     def _one_unit(self, measured: Value, bare: Value) -> bool | None:
+        if (spelled := _spelled(bare)) is not None and not algebra.symbols(measured.ratio):
+            return self._values(measured, spelled)
         same = self._plain(measured, bare)
         assert measured.unit is not None
         if ("angle", 1) in measured.unit.dimensions and same is not True:
@@ -222,7 +241,9 @@ class Comparison:
             if same:
                 return True
             return same if algebra.symbols(x.value) <= algebra.symbols(y.ratio) else None
-        return None
+        if isinstance(y, Value) and y.unit is None and (named := _NUMBERS.get(x.text.casefold())) is not None:
+            return self._decide(number(named), y.ratio)
+        return True if y == Group("{", ()) and _normal(x.text) in _EMPTY else None
 
     def _notation_and(self, x: Based | Colon, y: Value) -> bool | None:
         """204_5 and 204 or 54, 1:2 and 1/2: open, where one may stand for the other."""
@@ -241,8 +262,9 @@ class Comparison:
         same = self._in_order(g.parts, a.parts)
         if same is not False:
             return same
-        if len(g.parts) != 2 or any(isinstance(v, Value) and v.unit for v in (*g.parts, *a.parts)):
-            return None
+        units = [v.unit for v in (*g.parts, *a.parts) if isinstance(v, Value) and v.unit]
+        if len(g.parts) != 2 or units:
+            return False if {d for u in units for d, _ in u.dimensions} == {"am", "pm"} else None
         (p, q), (r, s) = g.parts, a.parts
         if not all(isinstance(v, Value) for v in (p, q, r, s)):
             return None
@@ -260,6 +282,8 @@ class Comparison:
             left, right = _as_equation(g), _as_equation(a)
             if left and right and (_has_symbols(g) or _has_symbols(a)):
                 return _same_zeros(left.zero, right.zero)
+            if "(" in g.name and "(" in a.name:
+                return None  # f(x) = x and f(t) = t
             return False if self.answers(g.value, a.value) is False else None
         for x, y in ((g, a), (a, g)):
             if isinstance(x, Named) and isinstance(y, Equation):
@@ -320,6 +344,10 @@ class Comparison:
         if any(isinstance(x, Words) and " " in x.text for x in items or ()):
             return None  # prose
         if isinstance(one, Table) and items:
+            rows = [_items(x) for x in items if _brackets(x) == "["]
+            if _brackets(several) == "[" and len(rows) == len(items):  # [[1, 2], [3, 4]]
+                same = [self._in_order(tuple(map(Value, r)), x or ()) for r, x in zip(one.rows, rows, strict=False)]
+                return _all(same) if len(rows) == len(one.rows) else False
             cells = [Value(x) for row in one.rows for x in row]
             return self._open(cells, items) if len(cells) == len(items) else False
         if items is not None and len(items) == 1 and isinstance(several, Group) and several.kind in ("{", ","):
@@ -427,10 +455,22 @@ def _one_letter_off(g: Ratio, a: Ratio) -> bool:
     if x and y:
         return x.lower() == y.lower()
     extra = algebra.symbols(g) ^ algebra.symbols(a)
+    if len(extra) == 2 and extra <= _COUNTERS and len(algebra.symbols(g)) == len(algebra.symbols(a)):
+        return True  # k pi and n pi, for all k and n
     if len(extra) == 1 and extra <= _UNIT_LIKE:
         at_one = {frozenset((b, r) for b, r in m if b != ("v", *extra)): c for m, c in (*g.num.items(), *a.num.items())}
         return len(at_one) == 1 and len(g.num) == len(a.num) == 1
     return False
+
+
+def _spelled(a: Value) -> Value | None:
+    """`5 m/s` with the letters taken for units, where they can be."""
+    if len(a.ratio.num) != 1 or a.ratio.den != UNIT:
+        return None
+    ((m, c),) = a.ratio.num.items()
+    names = frozenset((b, r) for b, r in m if b[0] == "v")
+    unit = letters((b[1], r) for b, r in names)
+    return replace(a, ratio=Ratio({m - names: c}, UNIT), other=None, unit=unit) if unit is not None else None
 
 
 def _letter(a: Ratio) -> str:
@@ -473,12 +513,15 @@ def _same_words(g: Words, a: Words) -> bool | None:
     if g.text == a.text:
         return True
     x, y = _normal(g.text), _normal(a.text)
+    if {x, y} <= DOMAINS:
+        return True
     if x == y:
         # None and none are one word; ABC and abc may be a triangle and a product.
         symbols = g.value is not None and a.value is not None and (len(x) < 3 or g.text.isupper() != a.text.isupper())
         return None if symbols and x not in _SYNONYMS else True
     if g.value is not None and a.value is not None and g.value == a.value:
-        return True if len(x) == 2 and x not in _POLARITY and y not in _POLARITY else None
+        told = len(x) == 2 and not {x, y} & _POLARITY.keys() and not _ROMAN.fullmatch(g.text)
+        return True if told else None
     if x in _POLARITY and y in _POLARITY:
         return False if _POLARITY[x] != _POLARITY[y] else None
     if " " in x or " " in y or not x or not y or {x, y} & _SYNONYMS:
@@ -486,6 +529,12 @@ def _same_words(g: Words, a: Words) -> bool | None:
     return None if x.startswith(y[:3]) or y.startswith(x[:3]) else False
 
 
+_NUMBERS = {
+    word: n
+    for n, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())  # noqa: SIM905
+}
+_EMPTY = {"no solution", "no solutions", "empty set", "null set", "empty"}
+_ROMAN = re.compile("[IVX]+")
 _SYNONYMS = {"dne", "undefined", "none", "impossible", "true", "yes", "false", "no", "infinity", "never", "always"}
 
 

@@ -28,7 +28,7 @@ def solved(op: str, low: Ratio) -> Answer:
         return Inequality(op, low)
     infinite = End(None, False, -1), End(None, False, 1)
     if op == "!=":
-        return Region(((infinite[0], End(bound, False)), (End(bound, False), infinite[1])), free)
+        return excluded(bound, free)
     if sign > 0:
         return Region(((infinite[0], End(bound, op == "<=")),), free)
     return Region(((End(bound, op == "<="), infinite[1]),), free)
@@ -58,7 +58,7 @@ def region(a: Answer) -> Region | None:
         if any(p is None or p.at is None for p in points):
             return None
         return union([Region(((p, p),)) for p in points if p is not None])
-    if isinstance(a, Words) and a.text in _DOMAINS:
+    if isinstance(a, Words) and a.text in DOMAINS:
         return Region(((End(None, False, -1), End(None, False, 1)),))
     if isinstance(a, Value):
         point = _end(a, True, 1)
@@ -66,7 +66,8 @@ def region(a: Answer) -> Region | None:
     return None
 
 
-_DOMAINS = {"the set R", "all real numbers", "all reals", "real numbers"}
+DOMAINS = {"the set R", "all real numbers", "all reals", "real numbers"}
+"""The real numbers in words."""
 
 
 def _end(a: Answer, closed: bool, side: int) -> End | None:
@@ -100,6 +101,20 @@ def union(regions: list[Region]) -> Region:
                 continue
         out.append((low, high))
     return Region(tuple(out), of)
+
+
+def excluded(at: Ratio | None, of: Mono | None) -> Region:
+    """All numbers but one."""
+    return Region(((End(None, False, -1), End(at, False)), (End(at, False), End(None, False, 1))), of)
+
+
+def disjoint(a: Region, b: Region) -> bool:
+    """Whether nothing is in both."""
+    try:
+        intersection([a, b])
+    except Unreadable:
+        return True
+    return False
 
 
 def intersection(regions: list[Region]) -> Region:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from cooper_jax.host.verifier.algebra import TooBig, Unreadable
+from cooper_jax.host.verifier.units import letters, unit
 
 MAX_LENGTH = 4000
 """Characters of an answer that is read."""
@@ -26,7 +27,7 @@ class Token(NamedTuple):
 FUNCTIONS = {
     **{name: name for name in "sin cos tan sec csc cot sinh cosh tanh arcsin arccos arctan ln log exp gcd lcm".split()},
     **{name: name for name in "max min det floor ceil abs arcsinh arccosh arctanh cbrt".split()},
-    **{"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log", "tg": "tan", "ctg": "cot", "Re": "Re"},
+    **{"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "lg", "tg": "tan", "ctg": "cot", "Re": "Re"},
     **{"arcsec": "arcsec", "arccot": "arccot", "arccsc": "arccsc", "Im": "Im", "sgn": "sgn"},
 }
 _COMMANDS: dict[str, tuple[str, str]] = {
@@ -42,13 +43,13 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     **{"cup": ("set", "cup"), "cap": ("set", "cap"), "setminus": ("set", "minus"), "backslash": ("set", "minus")},
     **{"emptyset": ("empty", ""), "varnothing": ("empty", ""), "lbrace": ("open", "\\{"), "rbrace": ("close", "\\}")},
     **{"lfloor": ("open", "\\lfloor"), "rfloor": ("close", "\\rfloor"), "lceil": ("open", "\\lceil")},
-    **{"rceil": ("close", "\\rceil"), "lbrack": ("open", "["), "rbrack": ("close", "]"), "lor": ("sep", "or")},
-    **{"vee": ("sep", "or"), "land": ("sep", "and"), "wedge": ("sep", "and"), "sum": ("big", "sum")},
+    **{"rceil": ("close", "\\rceil"), "lbrack": ("open", "["), "rbrack": ("close", "]"), "lor": ("sep", "lor")},
+    **{"vee": ("sep", "lor"), "land": ("sep", "land"), "wedge": ("sep", "land"), "sum": ("big", "sum")},
     **{"prod": ("big", "prod"), "bmod": ("op", "mod"), "mod": ("op", "mod"), "degree": ("degree", "")},
     **{"circ": ("circ", ""), "prime": ("prime", "'"), "langle": ("open", "("), "rangle": ("close", ")")},
     **{"begin": ("begin", ""), "end": ("end", ""), "rightarrow": ("arrow", ""), "to": ("arrow", "")},
     **{"because": ("bad", ""), "therefore": ("drop", ""), "R": ("domain", "R"), "Z": ("domain", "Z")},
-    **{"N": ("domain", "N"), "Q": ("domain", "Q"), "C": ("domain", "C"), "newline": ("row", "")},
+    **{"N": ("domain", "N"), "Q": ("domain", "Q"), "C": ("domain", "C"), "newline": ("row", ""), "cr": ("row", "")},
     **{"varepsilon": ("var", "epsilon"), "varphi": ("var", "phi"), "vartheta": ("var", "theta")},
 }
 _DROPPED = set(
@@ -57,6 +58,7 @@ _DROPPED = set(
     "kern hline negthinspace".split()
 )
 _TEXT = set("text textbf textit textrm textnormal textsf texttt mbox emph textup hbox underline".split())
+_UPRIGHT = set("text textrm textnormal mbox mathrm operatorname".split())
 _FONT = set("mathrm mathbf mathit mathsf mathtt boldsymbol bm pmb mathnormal operatorname".split())
 _ACCENT = set(
     "overline bar hat widehat vec overrightarrow tilde widetilde dot ddot mathbb mathcal mathfrak mathscr angle "
@@ -82,7 +84,14 @@ _SIGNS: dict[str, tuple[str, str]] = {
     **{c: ("close", c) for c in ")]}"},
     **{",": ("sep", ","), ";": ("sep", ";"), "&": ("amp", ""), "|": ("bar", "|"), "%": ("percent", "")},
     **{"=": ("rel", "="), "<": ("rel", "<"), ">": ("rel", ">"), ":": ("rel", ":"), "$": ("money", "$")},
-    **{"€": ("money", "€"), "£": ("money", "£"), "¥": ("money", "¥"), "'": ("prime", "'")},
+    **{
+        "€": ("money", "€"),
+        "£": ("money", "£"),
+        "¥": ("money", "¥"),
+        "¢": ("money", "¢"),
+        "₹": ("money", "₹"),
+        "'": ("prime", "'"),
+    },
 }
 _UNICODE = {
     **dict.fromkeys("−–—‐‑‒﹣－", "-"),
@@ -101,13 +110,16 @@ _UNICODE = {
 _SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))
 _SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True))
 _TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<row>\\\\)|\\(?P<command>[A-Za-z]+)\*?|\\(?P<escape>[^A-Za-z\\])"
-    r"|(?P<science>\d+(?:\.\d*)?[eE][+-]\d+|\d+\.\d+[eE]\d+)"
-    r"|(?P<repeating>\d*\.\d*(?:\\overline\s*\{\d{1,30}\}|\\dot\s*\{?\d\}?))"
+    r"(?P<space>\s+)|(?P<row>\\\\(?:\s*\[-?[\d.]+\s*[a-z]{2}\])?)|\\(?P<command>[A-Za-z]+)\*?|\\(?P<escape>[^A-Za-z\\])"
+    r"|(?P<science>\d+(?:\.\d*)?[eE][+-]\d+|\d+\.\d+[eE]\d+|\d+[eE]\d{1,3}(?![\w.^{]))"
+    r"|(?P<repeating>\d*\.\d*(?:\\overline\s*\{\d{1,30}\}|\\dot\s*\{?\d\}?(?:\d{0,28}\\dot\s*\{?\d\}?)?))"
+    r"|(?P<cycle>\d*\.\(\d{1,30}\))"
     r"|(?P<number>\d+\.?\d*|\.\d+)|(?P<word>[A-Za-z]+)|(?P<relation><=|>=|!=|==|=<|=>|->|\*\*|~)"
     r"|(?P<other>.)",
     re.DOTALL,
 )
+_HALF = re.compile(r"([ap])(?:m\b|\.\s?m\b)\.?", re.IGNORECASE)
+"""am and pm behind a time."""
 _WORDS: dict[str, tuple[str, str]] = {
     "pi": ("var", "pi"),
     "and": ("sep", "and"),
@@ -137,7 +149,7 @@ def plain(text: str) -> str:
         raise Unreadable("characters that no answer has")
     if r"\begin" not in out:
         out = re.sub(r"\\\\+(?=[A-Za-z])", r"\\", out)
-    return out.strip()
+    return re.sub(r"\s{3,}", " ", out).strip()
 
 
 def _plain_pieces(text: str) -> list[str]:
@@ -213,7 +225,7 @@ def _scan(text: str, out: list[Token], depth: int) -> None:
                 continue
             if piece in _ACCENT:
                 content, at = _group(text, at)
-                name = re.sub(r"[\s{}\\]", "", content)
+                name = re.sub(r"[\s{}\\]", "", content).replace("imath", "i").replace("jmath", "j")
                 if piece == "mathbb" and name in "RZNQC" and name:
                     out.append(Token("domain", name, gap))
                 else:
@@ -227,6 +239,8 @@ def _scan(text: str, out: list[Token], depth: int) -> None:
             if piece not in _ESCAPES:
                 raise Unreadable(f"\\{piece}")
             out.append(Token(*_ESCAPES[piece], gap))
+        elif kind == "cycle":
+            out.append(Token("num", piece, gap, _number(piece.replace("(", "\\dot{"), "repeating")))
         elif kind in ("number", "science", "repeating"):
             out.append(Token("num", piece, gap, _number(piece, kind)))
         elif kind == "word":
@@ -298,11 +312,16 @@ def _text(content: str, command: str, out: list[Token], depth: int, gap: bool) -
         return
     elif re.fullmatch(r"per ?cent|degrees?", bare):
         out.append(Token("degree" if bare[0] == "d" else "percent", "", gap))
+    elif re.fullmatch(r"(infinity|infty)", bare, re.IGNORECASE):
+        out.append(Token("infty", "", gap))
     elif bare in FUNCTIONS and command in ("operatorname", "mathrm"):
         out.append(Token("fn", FUNCTIONS[bare], gap))
+    elif (after_number or after_unit) and command in _UPRIGHT and _is_unit(bare):
+        out.append(Token("text", re.sub(r"\\(cdot|times)", "*", bare), gap))
     elif len(bare) == 1 and bare.isalpha():
-        is_unit = (after_number or after_unit) and bare not in "eidxyznkCABDE"
-        out.append(Token("text" if is_unit else "var", bare, gap))
+        out.append(Token("var", bare, gap))
+    elif half := _HALF.fullmatch(bare):
+        out.append(Token("text", f"{half[1]}m".lower(), gap))
     elif re.fullmatch(r"[\s\d.,+\-(){}\\$^_/=]*|\(?[A-Za-z]\)?[.:]?", bare) or (
         command in _FONT and re.search(r"[\\^_\d+=]", bare)
     ):
@@ -313,10 +332,24 @@ def _text(content: str, command: str, out: list[Token], depth: int, gap: bool) -
         out.append(Token("text", bare, gap or content[:1].isspace()))
 
 
+def _is_unit(text: str) -> bool:
+    """Whether upright letters behind a number are a unit: m, or m/s^2; A and C are more often names."""
+    if len(text) == 1:
+        return text in "lTFH" or (text not in "AC" and letters([(text, Fraction(1))]) is not None)
+    # Words are read as text anyway.
+    return re.search(r"[\\^]", text) is not None and bool(unit(re.sub(r"\\(cdot|times)", "*", text)).dimensions)
+
+
 def _word(word: str, text: str, at: int, out: list[Token], gap: bool) -> int:
     """Append what a run of plain letters stands for; where to read on."""
     lower = word.lower()
-    if word in FUNCTIONS or (lower in FUNCTIONS and len(word) > 2):
+    behind = bool(out) and out[-1].kind == "num"
+    if behind and (half := _HALF.match(text, at - len(word))):
+        out.append(Token("text", f"{half[1]}m".lower(), gap))
+        return half.end()
+    if word in ("min", "mins") and behind and not re.compile(r"\s*[\\({_]").match(text, at):
+        out.append(Token("text", "min", gap))
+    elif word in FUNCTIONS or (lower in FUNCTIONS and len(word) > 2):
         out.append(Token("fn", FUNCTIONS.get(word) or FUNCTIONS[lower], gap))
     elif word in _WORDS or lower in ("pi", "infinity", "and", "or"):
         out.append(Token(*_WORDS.get(word) or _WORDS[lower], gap))
@@ -342,9 +375,9 @@ def _number(piece: str, kind: str) -> Fraction:
             raise TooBig("a number of too many digits")
         return Fraction(mantissa.rstrip(".")) * Fraction(10) ** int(exponent)
     if kind == "repeating":
-        found = re.fullmatch(r"(\d*)\.(\d*)\\[a-z]+\s*\{?(\d+)\}?", piece)
-        assert found is not None
-        whole, head, cycle = found.groups()
+        whole, _, decimals = piece.partition(".")
+        head, _, cycle = (re.sub(r"[^\d\\]", "", part) for part in decimals.partition("\\"))
+        cycle = cycle.replace("\\", "")
         once = Fraction(int(whole + head or 0), 10 ** len(head))
         return once + Fraction(int(cycle), 10 ** len(head) * (10 ** len(cycle) - 1))
     return Fraction(piece.rstrip(".") if not piece.startswith(".") else "0" + piece)
@@ -365,6 +398,11 @@ def _joined(found: list[Token]) -> list[Token]:
                 out.append(Token("degree", "", token.gap))
                 at = end
                 continue
+            if (power := "".join(t.text for t in inner)) and re.fullmatch(r"-?\d", power) and out and (
+                out[-1].kind in ("text", "word")):  # fmt: skip
+                out += [token, Token("num", power, False, Fraction(power))]
+                at = end
+                continue
             if inner and all(t.kind == "prime" for t in inner) and out and out[-1].kind == "var":
                 out[-1] = out[-1]._replace(text=out[-1].text + "'" * len(inner))
                 at = end
@@ -382,11 +420,31 @@ def _joined(found: list[Token]) -> list[Token]:
                 out.append(Token("var", f"{last.text[-1]}_{index}", False))
             at = end
             continue
+        if token.kind == "frac" and (ratio := _unit_ratio(found, at)):
+            out += ratio[0]
+            at = ratio[1]
+            continue
+        if token.kind == "var" and token.text in ("C", "F") and out and out[-1].kind == "degree":
+            token = token._replace(kind="text")
         if token.kind == "prime" and out and out[-1].kind == "var":
             out[-1] = out[-1]._replace(text=out[-1].text + "'")
             continue
         out.append(token)
     return out
+
+
+def _unit_ratio(found: list[Token], at: int) -> tuple[list[Token], int] | None:
+    """The m, / and s in `\\frac{\\text{km}}{\\text{h}}` and where it ends; None for other fractions."""
+    if at + 2 > len(found) or found[at].text != "{":
+        return None
+    top, middle = _raw_group(found, at)
+    if middle >= len(found):
+        return None
+    bottom, end = _raw_group(found, middle)
+    parts = [*top, *bottom]
+    if len(parts) != 2 or not all(t.kind in ("text", "var") for t in parts) or {t.kind for t in parts} == {"var"}:
+        return None
+    return [parts[0]._replace(kind="text"), Token("op", "/"), parts[1]._replace(kind="text")], end
 
 
 def _raw_group(found: list[Token], at: int) -> tuple[list[Token], int]:
