@@ -63,6 +63,30 @@ EQUAL = [
     (r"9.8\mathrm{~m}/\mathrm{s}^2", r"9.8\text{ m/s}^2"), (r"\frac{5}{6}\text{ hours}", r"50\text{ minutes}"), (r"f^{-1}(x)=x-1", "x-1"),
     (r"\tan 15^\circ", r"2-\sqrt3"), (r"\max\{1,2\}", "2"), ("]1,2[", "(1,2)"), (r"[-1,1]\cup\{2\}", r"\{2\}\cup[-1,1]"),
     (r"\text{March } 5", "March 5"), (r"\sum_{k=1}^{n} k a_k", r"\sum_{k=1}^n a_k k"),
+    # letters side by side, brackets and constants
+    ("2xy^2", "2x y^2"), ("y=Ce^{2x}", "y=C e^{2x}"), (r"\frac{mv^2}{2}", r"\frac12 m v^2"), ("2^{n-1}(n+2)", "(n+2)2^{n-1}"),
+    ("7!!", "105"), (r"\frac{(2n)!}{n!n!}", r"\binom{2n}{n}"), (r"\binom{n+1}{2}", r"\frac{n(n+1)}{2}"), (r"{5 \choose 2}", "C_5^2"),
+    (r"0.\dot1\dot2", r"\frac4{33}"), ("0.1666...", r"\frac16"), ("0.(3)", r"\frac13"), ("1e5", "100000"), ("5 x 10^{-7}", r"5\times10^{-7}"),
+    (r"e^{2\pi i/3}", r"-\frac12+\frac{\sqrt3}{2}i"), (r"\log_2 3", r"\frac{\log 3}{\log 2}"), (r"\lg 2", r"\log_{10}2"),
+    (r"\arctan\frac12+\arctan\frac13", r"\frac\pi4"), (r"\sqrt[3]{2+\sqrt5}+\sqrt[3]{2-\sqrt5}", "1"), (r"\sinh x", r"\frac{e^x-e^{-x}}2"),
+    (r"\lfloor\sqrt{10}\rfloor", "3"), (r"\lceil\pi\rceil", "4"), (r"\sqrt[3]{x^2}", "x^{2/3}"), (r"{1 \over 3}", r"\frac13"),
+    # names
+    (r"P(X=2)=\frac14", "0.25"), (r"P(A|B)=\frac13", r"\frac13"), ("E[X]=3", "3"), (r"\text{Var}(X)=2", "2"), ("f(-1)=3", "3"),
+    (r"A\cap B=\{1,2\}", r"\{2,1\}"), (r"\text{Domain: }(0,1)", "(0,1)"), ("[ABC]=6", "6"), (r"\{x=2,x=3\}", "2,3"), ("x=0,1", "0, 1"),
+    # conditions
+    ("x<-2, x>2", r"(-\infty,-2)\cup(2,\infty)"), (r"x>0, x\ne1", r"(0,1)\cup(1,\infty)"), (r"x\ne\pm1", r"x\ne1,-1"),
+    (r"\mathbb{R}-\{0\}", r"x\ne0"), (r"x=2k\pi, k\in\mathbb{Z}", r"2\pi k"), (r"x\equiv3\pmod7", r"x\equiv 3 \pmod{7}"),
+    (r"\begin{cases}2&x>0\\3&x\le0\end{cases}", r"\begin{cases}3&\text{if }x\le0\\2&\text{if }x>0\end{cases}"),
+    # units and times
+    (r"12\text{ m/s}", "12 m/s"), (r"12\text{ m/s}", r"12\frac{\text{m}}{\text{s}}"), (r"9.8\text{ m/s}^2", r"9.8\,\mathrm{m/s^2}"),
+    (r"5\text{ cm}^2", r"5\text{ cm}^{2}"), (r"5\text{ m}", "5m"), ("60 mph", r"60\text{ miles per hour}"), (r"2\text{ kJ}", r"2000\text{ J}"),
+    (r"1\text{ L}", r"1000\text{ cm}^3"), ("5 lbs", r"5\text{ pounds}"), ("£5", r"5\text{ pounds}"), (r"25^\circ\text{C}", r"25\text{ degrees Celsius}"),
+    ("45 min", r"45\text{ minutes}"), (r"12:45\text{ PM}", "12:45 p.m."), ("75¢", r"75\text{ cents}"), ("2020-05-05", "2020-05-05"),
+    # matrices, bases, choices, words
+    (r"\frac12\begin{pmatrix}1\\4\end{pmatrix}", r"\begin{pmatrix}1/2\\2\end{pmatrix}"), (r"\begin{pmatrix}1&2\end{pmatrix}^T", r"\begin{pmatrix}1\\2\end{pmatrix}"),
+    ("[[1,2],[3,4]]", r"\begin{pmatrix}1&2\\[4pt]3&4\end{pmatrix}"), ("1101_2", r"1101_{\text{two}}"), ("1101_2", r"1101\text{ (base 2)}"),
+    ("B", r"\text{Option B}"), ("B", "B)"), ("B", "The answer is (B)."), (r"\emptyset", r"\text{No solution}"), (r"\infty", r"\text{infinity}"),
+    ("3", r"\text{three}"), ('"72"', "72"), (r"\color{red}{72}", "72"), (r"3\hat{i}", r"3\hat{\imath}"), (r"2\mathbf{u}+\mathbf{v}", r"\mathbf{v}+2\mathbf{u}"),
 ]  # fmt: skip
 
 DIFFERENT = [
@@ -78,6 +102,9 @@ DIFFERENT = [
     (r"1\text{ m}", r"1\text{ cm}"), (r"5\text{ cm}", r"5\text{ kg}"), (r"20\%", r"30\%"), ("B", "(C)"),
     (r"\text{even}", r"\text{odd}"), (r"\text{yes}", r"\text{no}"), ("12:00", "1:00"), ("204_5", "204_6"), ("xy=1", "xy=2"), ("5", r"5\pm1"),
     (r"\frac{x^2}{4}+\frac{y^2}{3}=1", r"\frac{x^2}{3}+\frac{y^2}{4}=1"), (r"[-1,1]\cup\{2\}", "[-1,2]"), ("42", "41 \\approx 42"),
+    ("(xy)^2", "xy^2"), ("(mc)^2", "mc^2"), (r"e^{2\pi i/3}", r"e^{-2\pi i/3}"), (r"\log 2+\log 5", "10"),
+    (r"12\text{ m/s}", "12 s/m"), (r"5\text{ MW}", r"5\text{ mW}"), ("10:30 AM", "10:30 PM"), ("x+1", r"\pm x+1"), (r"16\%", r"16\%^2"), (r"C_1^2", "0"), (r"2\mathbf{u}", "2"),
+    ("x<-2, x>2", "(-2,2)"), (r"x\ne\pm1", r"x\ne1"), ("1101_2", r"1101_{\text{three}}"), ("3", r"\text{four}"),
 ]  # fmt: skip
 
 OPEN = [
@@ -90,6 +117,11 @@ OPEN = [
     (r"\{1,2\}", r"\{\{1\},\{2\}\}"), ("A", r"\text{A. Or rather B}"), ("12", r"12\text{ or more}"), ("(-1,1)", "|x|<1"),
     (r"\text{DNE}", r"\text{does not exist}"), ("x=1,y=2", "2,1"), (r"\log 3", r"\ln 3"),
     ("42", "9^{9^{9^9}}"), (r"\int_0^1 x\,dx", r"\int_0^1 x^2\,dx"), (r"\frac10", r"\frac20"), (r"\infty", r"\infty+1"),
+    (r"\log 100", "2"), ("f(x)=x^2", "f(t)=t^2"), (r"k\pi", r"n\pi"), (r"1\text{ ton}", r"1000\text{ kg}"), (r"25^\circ\text{C}", r"77^\circ\text{F}"),
+    ("0.333...", "0.333"), (r"\begin{pmatrix}1&2\end{pmatrix}^T", r"\begin{pmatrix}1&2\end{pmatrix}"), ("IV", "VI"), (r"p\land q", r"p\lor q"), ("2^{xy}", "2^xy"),
+    ("B", "(B) is incorrect"), (r"[1,\infty)", r"[1,\infty2)"), ("x>1", r"1<x\text{ not}"), ("7", r"7\text{ < days}"), (r"(1,\infty)", r"\{x\in\mathbb{Z}:x>1\}"),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}\pm1\\2\end{pmatrix}"), (r"\{3,4\}", r"\{1,2\}=\{3,4\}"), (r"x=\pm2", r"x^2=\pm2"), (r"(0,1)", r"\pi\in(0,1)"),
+    ("10:30 AM", "10:30 MA"), ("2020-05-05", "2010"), ("1.5...", "1.5"), (r"x^2=4\text{ cm}", "x^2=4"),
 ]  # fmt: skip
 
 
@@ -110,7 +142,7 @@ def test_in_doubt_unknown(gold: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gold", "answer"), [("1,2", "1.2"), ("42", "42!"), ("42", "garbage !!! 42"), ("2", "2, or so")]
+    ("gold", "answer"), [("1,2", "1.2"), ("42", "42!"), ("42", "garbage !!! 42"), ("2", "2, or so"), ("0,1", "0.1")]
 )
 def test_what_is_not_the_answer_is_not_right(gold: str, answer: str) -> None:
     assert judge(gold, answer) != RIGHT
@@ -134,6 +166,8 @@ EXTRACTED = [
     ("boxed", r"\boxed{", None),
     ("boxed", r"\boxed{}", None),
     ("boxed", "the answer is 4", None),
+    ("boxed", r"$x=\boxed{1}$ or $x=\boxed{2}$", "1, 2"),
+    ("boxed", r"$x=\boxed{1}$, $y=\boxed{2}$", "2"),
     ("boxed", "", None),
     ("hash", "6*7\n#### 42\n", "42"),
     ("hash", "42", None),
@@ -169,6 +203,15 @@ def test_an_unfinished_completion_states_nothing() -> None:
         ("The answer is 2 or 3", WRONG),
         ("I think it is 2", RIGHT),
         ("The largest $n$ is 2.", RIGHT),
+        ("She has 2 apples.", RIGHT),
+        (r"The probability is \frac{4}{2}.", RIGHT),
+        ("2!!", RIGHT),
+        ("/2", UNKNOWN),
+        ("half of 2", UNKNOWN),
+        ("It cannot be 2", UNKNOWN),
+        ("The answer is not $2$.", UNKNOWN),
+        ("We ruled out $2$.", UNKNOWN),
+        ("$2$ is not a solution.", UNKNOWN),
         ("**Answer:** $2", RIGHT),
         ("AZYUK2A", UNKNOWN),
         ("__import__('os').system('echo 2')", UNKNOWN),
@@ -177,6 +220,10 @@ def test_an_unfinished_completion_states_nothing() -> None:
 def test_prose(text: str, want: str) -> None:
     got = verify("2", text).verdict
     assert got == want or (want == WRONG and got == UNKNOWN), got
+
+
+def test_a_reference_may_be_a_sentence() -> None:
+    assert judge("The answer is 72.", "72") == RIGHT and judge("Answer: $72$", "73") == WRONG
 
 
 def test_references_that_cannot_be_read_are_named() -> None:
@@ -197,6 +244,8 @@ HOSTILE = [
     "1," * 2000 + "1", "x_{" * 100 + "}" * 100, r"\text{" * 100 + "}" * 100, "eval('1')", "().__class__", "\ud83d", "4\u03012",
     "$" * 999, "1/(1+1/(1+" * 50 + "1" + "))" * 50, "|" * 501, "^" * 500, "x^-" * 300 + "1", r"\sqrt" * 300 + "2", "e^" * 100 + "x",
     "+".join(f"\\frac{{1}}{{x_{{{i}}}+{i}}}" for i in range(60)), r"\sum_{i=1}^{10^{10}} i", r"\log_{1} 5", "0^0", r"\ln 0",
+    r"\tan " * 60 + "x", r"\sinh " * 60 + "x", r"\binom{" * 15 + "n" + "}{m}" * 15, "k," + " " * 3900 + "1", ". " * 1900, "_" * 3900,
+    r"\lfloor 10^{2000}\sqrt2 \rfloor", "1" * 3000 + "...", r"k \in Z " * 400, "$x$ not. " * 400, r"{1\choose" * 400,
 ]  # fmt: skip
 
 

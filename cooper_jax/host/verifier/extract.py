@@ -19,6 +19,18 @@ _MATHS = re.compile(
     re.DOTALL,
 )
 _NUMBER = r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:[.,]\d+)?(?:/\d+)?"
+_DENIED = re.compile(
+    r"\b(?:not|never|no|cannot|impossible|wrong|incorrect|false|fails|except|rul(?:e|ed|ing) out|unclear)\b|n't\b", re.I
+)
+_HEDGED = re.compile(
+    r"\b(?:or|either|between|than|least|most|about|around|approximately|nearly|almost|over|under|up to)\b", re.I
+)
+_SAID = re.compile(
+    r"(?:\b(?:is|are|was|were|be|equals?|has|have|had|get|gets|got|takes?|took|makes?|made|costs?|gives?|totals?)\b|[:=])"
+    r"\s*(?:exactly|only|just)?\W*$",
+    re.I,
+)
+_NAMED = re.compile(r"\b([A-Za-z]\w{0,9})\s*=\s*$")
 TAIL = 20_000
 """Characters from the end in which an answer is looked for."""
 
@@ -30,6 +42,11 @@ def stated_answer(text: str, rule: Extraction) -> str | None:
         return None
     found = _RULES[rule](rest[-TAIL:] if rule != "boxed" else rest)
     return found if found and found.strip() else None
+
+
+def has_phrase(text: str) -> bool:
+    """Whether the text says "the answer is"."""
+    return _PHRASE.search(text) is not None
 
 
 def has_box(text: str) -> bool:
@@ -51,7 +68,11 @@ def _boxed(text: str) -> str | None:
         return None
     parts = [boxes[-1]]
     for box in reversed(boxes[:-1]):
-        if not _BETWEEN.fullmatch(text, box[1], parts[0][0]):
+        between = text[box[1] : parts[0][0]]
+        name = _NAMED.search(between[-20:])
+        if name and (before := _NAMED.search(text, max(0, box[0] - 20), box[0])) and name[1] == before[1]:
+            between = between.removesuffix(name[0])  # x = \\boxed{1} or x = \\boxed{2}
+        if not _BETWEEN.fullmatch(between):
             break
         parts.insert(0, box)
     contents = [p[2] for p in parts]
@@ -89,7 +110,8 @@ def _phrase(text: str) -> str | None:
     rest = _HOPE.sub("", text[matches[-1].end() :]).strip().strip("*").strip()
     sentence = re.split(r"(?<=[^\s.\d])\.(?:\s|$)|(?<=\d)\.(?:\s+[A-Z]|\s*$)|\n\s*\n", rest, maxsplit=1)[0].strip()
     maths = list(_MATHS.finditer(sentence))
-    if len(maths) == 1 and re.fullmatch(r"[\w\s,]*\b(is|are|equals)?\s*", sentence[: maths[0].start()]):
+    if len(maths) == 1 and re.fullmatch(r"[\w\s,]*\b(is|are|equals)?\s*", sentence[: maths[0].start()]) and not (
+        _DENIED.search(sentence[: maths[0].start()])):  # fmt: skip
         said = re.search(r"\b(?:is|are|equals)\s+(" + _NUMBER + r")\W*$", sentence[maths[0].end() :])
         return said[1] if said else sentence[maths[0].start() :]
     if len(maths) > 1 and sentence.startswith(maths[0][0]):
@@ -104,6 +126,12 @@ def _last(text: str) -> str | None:
         if said := re.fullmatch(rf"\s*(?:is|are|equals)\s+({_NUMBER})\W*", text[maths[-1].end() :]):
             return said[1]
         start = maths[-1].start()
+        sentence = (
+            re.split(r"[.;!?]\s", text[:start])[-1][-200:],
+            re.split(r"[.;!?](?:\s|$)", text[maths[-1].end() :])[0],
+        )
+        if any(_DENIED.search(part) for part in sentence):
+            return "".join((sentence[0], maths[-1][0], sentence[1]))  # words, which say something else
         for before, after in zip(maths[-2::-1], maths[:0:-1], strict=False):
             if not re.fullmatch(r"[\s,;]*(?:and|or)?[\s,;]*", text[before.end() : after.start()]):
                 break
@@ -136,16 +164,16 @@ _RULES: dict[Extraction, Callable[[str], str | None]] = {
 }
 
 
-_HEDGED = re.compile(
-    r"\b(?:not|never|or|either|between|than|least|most|about|around|approximately|nearly)\b|n't\b", re.I
-)
-
-
 def last_number(answer: str) -> str | None:
-    """The number at the end of a phrase of words, as in `the largest is 34`; None where anything else stands there."""
-    if len(answer) > 1000 or len(re.findall(r"\d+(?:[.,/]\d+)*", answer)) != 1 or _HEDGED.search(answer):
+    """The number that a phrase of words ends in, as in `the largest is 34`, or a formula behind `is`; else None."""
+    if len(answer) > 1000 or _DENIED.search(answer) or _HEDGED.search(answer):
+        return None
+    if formula := re.fullmatch(r"[\w\s,']{2,200}\b(?:is|are|equals):?\s+(\\[A-Za-z].{1,200})", answer):
+        return None if re.search(r"(?<![\\A-Za-z])[A-Za-z]{2}", formula[1]) else formula[1]
+    if len(re.findall(r"\d+(?:[.,/]\d+)*", answer)) != 1:
         return None
     words = re.fullmatch(
-        rf"[^\\(){{}}\[\]=<>^+*#_\"`]*?(?<![\w.,])({_NUMBER})(?:\s*(?:[$€£]|[A-Za-z]{{1,12}}\b)){{0,3}}[\s.!*]*", answer
+        rf"([^\\(){{}}\[\]=<>^+#_\"`]*)(?<![^\s$€£*:])({_NUMBER})(?:\s*(?:[$€£]|[A-Za-z]{{1,12}}\b)){{0,3}}[\s.*]*",
+        answer,
     )
-    return words[1] if words else None
+    return words[2] if words and re.search(r"[^\W\d_]{2}", words[1]) and _SAID.search(words[1]) else None

@@ -5,7 +5,7 @@ from functools import lru_cache
 from cooper_jax.config import Extraction
 from cooper_jax.host.verifier import exact, symbolic
 from cooper_jax.host.verifier.exact import Text
-from cooper_jax.host.verifier.extract import has_box, last_number, stated_answer
+from cooper_jax.host.verifier.extract import has_box, has_phrase, last_number, stated_answer
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 
 SHOWN = 2000
@@ -63,7 +63,7 @@ def unreadable(reference: str) -> str | None:
 def _reference(gold: str) -> Text:
     """A reference stands alone, or in a box, between dollar signs or at the end of a worked solution."""
     whole = exact.text(gold) if len(gold) < 400 and "boxed" not in gold else None
-    if whole is not None and whole.readings and not (_prose(whole) and len(gold) > 40):
+    if whole is not None and whole.readings and not (_prose(whole) and (len(gold) > 40 or has_phrase(gold))):
         return whole
     return _stated(stated_answer(gold, "auto") or gold, has_box(gold))[-1]
 
@@ -76,4 +76,13 @@ def _stated(answer: str, boxed: bool) -> list[Text]:
 
 
 def _prose(found: Text) -> bool:
-    return all(isinstance(r.answer, exact.Words) for r in found.readings)
+    return all(_wordy(r.answer) for r in found.readings)
+
+
+def _wordy(answer: exact.Answer) -> bool:
+    """Words, or a list with a phrase in it, as a text with a comma is read, or what stands behind `Answer:`."""
+    if isinstance(answer, exact.Colon):
+        return any(isinstance(x, exact.Words) and len(x.text) > 2 for x in answer.parts)
+    if isinstance(answer, exact.Group):
+        return any(isinstance(x, exact.Words) and " " in x.text for x in answer.items)
+    return isinstance(answer, exact.Words)
