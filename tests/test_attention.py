@@ -1,6 +1,7 @@
 """Do the kernels compute the same attention, and does each platform get its own? In interpret mode, by lowering for a
 GPU and by compiling for a TPU that need not be there."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 from jax.sharding import AbstractDevice, AbstractMesh, AxisType
 
-from cooper_jax import config, sharding
+from cooper_jax import config, sharding, steps
+from cooper_jax.config import Model, Trainee
 from cooper_jax.model import attention
+from cooper_jax.model.sample import Sampling
+from cooper_jax.state import Prompts
 
 ROWS, HEADS, KV_HEADS = 2, 4, 2
 DEPRECATED = "ignore:.*(gpu.attention|Triton backend).*deprecated:DeprecationWarning"
@@ -166,3 +170,25 @@ def test_a_tpu_gets_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (compiled.as_text() or "").count('custom_call_target="tpu_custom_call"') == 4
     memory, weights = compiled.memory_analysis(), 6 * 1024 * 1024 * 4
     assert memory and memory.temp_size_in_bytes < weights, "somewhere there is a [T, S] array"
+
+
+@pytest.mark.usefixtures("nothing_kept")
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_tpu_turns_no_cache_around(int8: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled for v5e: in the loop over tokens no layer's cache is copied into another layout to be read."""
+    pytest.importorskip("libtpu")
+    from jax.experimental import topologies
+
+    monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+    model = Model(512, 256, 2, 4, 2, 128, 512)
+    how = Sampling(8, 1025, 1.0, 1.0, 0, (2,), 0, int8)
+    mesh = sharding.make_mesh(config.Mesh(), topologies.get_topology_desc("v5e:2x2", "tpu").devices)
+    whole, rows = sharding.replicated(mesh), sharding.by_rows(mesh)
+    prompts = Prompts(*(jax.ShapeDtypeStruct((16, 256), kind, sharding=rows) for kind in (jnp.int32, bool)))
+    key = jax.ShapeDtypeStruct((2,), jnp.uint32, sharding=whole)
+    with jax.set_mesh(mesh):
+        weights = steps.abstract_params(Trainee(model), False, mesh)
+        text = steps.make_rollout(model, how, mesh).lower(weights, prompts, key).compile().as_text() or ""
+    kind = "s8" if int8 else "bf16"
+    caches = re.findall(rf"= {kind}\[(?:1,)?4,8,2,(?:128,1024|1024,128)\]\S* (\S+)\(", text)
+    assert "fusion" in caches and "copy" not in caches and "transpose" not in caches, caches

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from cooper_jax.sharding import activation_spec, constrain
 
@@ -38,14 +39,18 @@ def attend(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: 
 
     `segment_BT` holds integers, or booleans where a row is one text and padding. Returns [B, T, N, H].
     """
-    device = jax.sharding.get_abstract_mesh().abstract_device
-    kernel = choose(device.platform if device else "cpu", q_BTNH)
+    kernel = choose(_platform(), q_BTNH)
     if kernel is xla:
         return constrain(xla(q_BTNH, k_BSKH, v_BSKH, segment_BT), "BTNH")
     # The partitioner cannot cut a kernel: each device runs it on its own rows and heads.
     specs = tuple(activation_spec(letters) for letters in ("BTNH", "BSKH", "BSKH", "BT"))
     own = jax.shard_map(kernel, in_specs=specs, out_specs=specs[0], check_vma=False)
     return own(q_BTNH, k_BSKH, v_BSKH, segment_BT.astype(jnp.int32))
+
+
+def _platform() -> str:
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return device.platform if device else "cpu"
 
 
 def choose(platform: str, q_BTNH: jax.Array) -> Callable[..., jax.Array]:
@@ -170,6 +175,20 @@ def attend_cached(
     out = _of_values("PGKMT,PGKTH->PGKMH", mine, own, kind)
     out = (out + to_mine(out_PKRH)) / total_PGKM[..., None]
     return constrain(out.astype(kind).reshape(q_PGNH.shape), "P_NH")
+
+
+def as_read(cache: Cache) -> Cache:
+    """All layers' caches, [L, P, G, ...], in the layout in which `attend_cached` reads them.
+
+    Left to itself the TPU's compiler lays time first, in which one token is written fastest, and then turns a layer's
+    whole cache around at every token to read it.
+    """
+    if _platform() != "tpu":
+        return cache
+    spec = activation_spec("LP_K")
+    in_order = lambda leaf: with_layout_constraint(leaf, Layout(tuple(range(leaf.ndim))))  # noqa: E731
+    # The partitioner does not see through the constraint: each device pins its own part.
+    return jax.tree.map(jax.shard_map(in_order, in_specs=spec, out_specs=spec, check_vma=False), cache)
 
 
 def _with_keys(axes: str, q: jax.Array, cache: Cache) -> jax.Array:

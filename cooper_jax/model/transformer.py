@@ -98,7 +98,7 @@ def decode(
 
         def attend(q_PGNH: jax.Array, k_PGKH: jax.Array, v_PGKH: jax.Array) -> tuple[jax.Array, Cache]:
             new = cached((k_PGKH[:, :, None], v_PGKH[:, :, None]), int8=own.key_scale is not None)
-            both = Cache(*map(write, own, new, TIME_AXES))
+            both = attention.as_read(Cache(*map(write, own, new, TIME_AXES)))
             mine = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), both)
             written_T = jnp.arange(both.key.shape[-1]) <= t
             return attention.attend_cached(q_PGNH, prompt, prompt_real_PS, mine, written_T), both
@@ -129,8 +129,9 @@ def _in_int8(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def empty_cache(prompts: int, group: int, length: int, int8: bool, cfg: Model) -> Cache:
     """Room for `length` tokens of [P, G] rows in all layers."""
-    nothing = jnp.zeros((cfg.layers, prompts, group, length, cfg.kv_heads, cfg.head_dim), cfg.dtype)
-    return jax.tree.map(lambda leaf: constrain(leaf, "LP_K"), cached((nothing, nothing), int8))
+    kv = jax.ShapeDtypeStruct((cfg.layers, prompts, group, length, cfg.kv_heads, cfg.head_dim), cfg.dtype)
+    like = jax.eval_shape(lambda *kv: cached(kv, int8), kv, kv)
+    return jax.tree.map(lambda leaf: constrain(jnp.zeros(leaf.shape, leaf.dtype), "LP_K"), like)
 
 
 def in_compute_type(params: Params, cfg: Model) -> Params:
