@@ -48,7 +48,7 @@ EQUAL = [
     # intervals and inequalities
     (r"x\in[1,2)", "[1,2)"), ("x>4", r"(4,\infty)"), ("4<x", "x>4"), ("-x>-1", "x<1"), ("1<x\\le 5", "(1,5]"),
     (r"x\ne3", r"(-\infty,3)\cup(3,\infty)"), ("[1,3]\\cup[2,5)", "[1,5)"), (r"\mathbb{R}\setminus\{0\}", r"x\neq 0"),
-    (r"x<1\text{ or }x>2", r"(-\infty,1)\cup(2,\infty)"), (r"\{x\mid x\ge 2\}", r"[2,\infty)"), ("2x+4y>6", "x+2y>3"),
+    (r"x<1\text{ or }x>2", r"(-\infty,1)\cup(2,\infty)"), (r"\{x\mid x\ge 2\}", r"[2,\infty)"), (r"\{t:t>1\}", "x>1"), ("2x+4y>6", "x+2y>3"),
     (r"\mathbb{R}", r"(-\infty,\infty)"), ("x≤2", r"(-\infty, 2]"), ("x>1 and x<3", "(1,3)"),
     # matrices
     (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{bmatrix}1&2\\3&\frac82\end{bmatrix}"),
@@ -120,7 +120,7 @@ OPEN = [
     (r"\log 100", "2"), ("f(x)=x^2", "f(t)=t^2"), (r"k\pi", r"n\pi"), (r"1\text{ ton}", r"1000\text{ kg}"), (r"25^\circ\text{C}", r"77^\circ\text{F}"),
     ("0.333...", "0.333"), (r"\begin{pmatrix}1&2\end{pmatrix}^T", r"\begin{pmatrix}1&2\end{pmatrix}"), ("IV", "VI"), (r"p\land q", r"p\lor q"), ("2^{xy}", "2^xy"),
     ("B", "(B) is incorrect"), (r"[1,\infty)", r"[1,\infty2)"), ("x>1", r"1<x\text{ not}"), ("7", r"7\text{ < days}"), (r"(1,\infty)", r"\{x\in\mathbb{Z}:x>1\}"),
-    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}\pm1\\2\end{pmatrix}"), (r"\{3,4\}", r"\{1,2\}=\{3,4\}"), (r"x=\pm2", r"x^2=\pm2"), (r"(0,1)", r"\pi\in(0,1)"),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}\pm1\\2\end{pmatrix}"), (r"\{3,4\}", r"\{1,2\}=\{3,4\}"), (r"x=\pm2", r"x^2=\pm2"), (r"(0,1)", r"\pi\in(0,1)"), ("0<x<1", r"x^2\in(0,1)"), ("0<x<1", r"y\in(0,1)"),
     ("10:30 AM", "10:30 MA"), ("2020-05-05", "2010"), ("1.5...", "1.5"), (r"x^2=4\text{ cm}", "x^2=4"),
 ]  # fmt: skip
 

@@ -337,9 +337,9 @@ def _relation(toks: Sequence[Token]) -> Answer:
         if isinstance(inside, Value | Infinite):
             raise Unreadable("an element of a number")
         names = [_name(p) for p in _split(parts[0], "sep", ",")]
-        if names[0] is None and not algebra.symbols(Reader(parts[0]).whole()):
-            raise Unreadable("a constant in a set")
-        return Named(names[0][0] if names[0] else "", inside, True)
+        if names[0] is None:
+            raise Unreadable("an expression in a set")  # x^2 in (0, 1)
+        return Named(names[0][0], inside, True)
     if kinds == {"="}:
         return _equation(parts)
     if kinds <= {"<", "<=", ">", ">="} or (kinds == {"!="} and len(parts) == 2):
@@ -657,7 +657,7 @@ def _set(inside: Sequence[Token]) -> Answer:
                 raise Unreadable("a set of other things than real numbers")
             condition = _statement(parts[1])
             if isinstance(condition, Region) and condition.of == frozenset([(("v", head[0]), Fraction(1))]):
-                return condition
+                return Region(condition.intervals)  # the variable is bound
             raise Unreadable("a set by a condition that is no inequality")
     answer = _statement(inside)
     if isinstance(answer, Named) and answer.symbol and isinstance(answer.value, Group):

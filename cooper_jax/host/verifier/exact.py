@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from cooper_jax.host.verifier import algebra
-from cooper_jax.host.verifier.algebra import ONE, UNIT, Poly, Ratio, Unreadable, number
+from cooper_jax.host.verifier.algebra import ONE, UNIT, Mono, Poly, Ratio, Unreadable, number
 from cooper_jax.host.verifier.answer import read, undressed
 from cooper_jax.host.verifier.kinds import (
     Answer,
@@ -289,6 +289,8 @@ class Comparison:
             if isinstance(x, Named) and isinstance(y, Equation):
                 equation = _as_equation(x)
                 return _same_zeros(equation.zero, y.zero) if equation else None
+            if isinstance(x, Named) and isinstance(y, Region) and x.symbol and y.of not in (None, _only(x.name)):
+                return None  # x in (0, 1) and 0 < y < 1
             if isinstance(x, Named) and isinstance(y, System):
                 return False if len(y.names) > 1 else None
         return self.answers(g.value if isinstance(g, Named) else g, a.value if isinstance(a, Named) else a)
@@ -565,6 +567,10 @@ def _as_equation(a: Named) -> Equation | None:
     if a.symbol and isinstance(a.value, Value):
         return Equation(algebra.add(algebra.variable(a.name), algebra.neg(a.value.ratio)))
     return None
+
+
+def _only(name: str) -> Mono:
+    return frozenset([(("v", name), Fraction(1))])
 
 
 def _has_symbols(a: Named) -> bool:
