@@ -4,7 +4,7 @@
 or step by step, everything under runs/toy:
     cooper sft configs/toy.py             warm start of the policy: half right at temperature 1
     cooper annotate configs/toy.py        2,000 completions labelled where rule and judge agree
-    cooper fit-reward configs/toy.py      a weak reward model: it must not be better, or it is not hacked in 100 steps
+    cooper fit-reward configs/toy.py      a weak reward model: a better one is not always hacked in so few steps
     cooper train configs/toy.py           the Cooper arm
     cooper train configs/toy.py --dir runs/toy/static --no-train-reward
     cooper train configs/toy.py --dir runs/toy/rule --no-train-reward --reward-source rule
@@ -40,13 +40,16 @@ config = Config(
     # Micro-batches that fit the cache: twice as fast on two cores as whole batches.
     policy=Trainee(model, Optim(lr=3e-4), init="runs/toy/sft", micro_batch=64),
     # Wider heads let the reward model compare answer and reference sooner.
-    reward=Trainee(replace(model, head_dim=32), Optim(lr=1e-3), init="runs/toy/reward", micro_batch=16),
+    reward=Trainee(replace(model, head_dim=32), Optim(lr=2e-3), init="runs/toy/reward", micro_batch=8),
     dir="runs/toy/cooper",
-    steps=150,
+    steps=200,
     data=Data(held_out=3),
     rollout=Rollout(prompts=32, group=8, prompt_len=7, completion_len=24),
-    pairs=Pairs(per_question=4, updates=4, anchor=0.3),
-    judging=Judging(length=40),
+    # One pair a question and one update a step, as in the paper. Half of the negatives are the policy's own, which teach
+    # most when it moves fast; without them the reward model needs several updates to keep up.
+    pairs=Pairs(anchor=0.3, on_policy=0.5),
+    # Texts have 37 tokens at most; rows are of two windows, and these hold two pairs of worked solutions.
+    judging=Judging(length=56),
     verifier=Verifier(rule="arithmetic"),
     sft=SFT(dir="runs/toy/sft", optim=Optim(lr=4e-3, schedule="cosine", warmup=50)),
     annotate=Annotate(dir="runs/toy/labels", completions=2000),

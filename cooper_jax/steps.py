@@ -410,7 +410,7 @@ def _make_read(row: Weight, dtype: hf.Dtype, mesh: Mesh) -> Callable[[jax.Array,
 @cache
 def make_rollout(model: Model, how: Sampling, mesh: Mesh) -> Callable[[Any, Prompts, jax.Array], Rollout]:
     """Jitted `rollout`."""
-    return _jit(partial(rollout, how=how, model=model), mesh, out_shardings=sharding.by_rows(mesh))
+    return _jit(partial(rollout, how=how, model=model), mesh, many_small=True, out_shardings=sharding.by_rows(mesh))
 
 
 @cache
@@ -482,14 +482,14 @@ def _jit_update(
     return _jit(fn, mesh, donate_argnums=0, out_shardings=outs)
 
 
-_ON_CPU = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
-"""LLVM's level 1 and the plainer of XLA's emitters: half of the time to compile for a fourteenth of the speed, see
-benchmarks/NOTES.md."""
+def _jit(fn: Callable[..., Any], mesh: Mesh, many_small: bool = False, **how: Any) -> Callable[..., Any]:
+    """`jax.jit` for the devices of `mesh`.
 
-
-def _jit(fn: Callable[..., Any], mesh: Mesh, **how: Any) -> Callable[..., Any]:
-    """`jax.jit` for the devices of `mesh`."""
-    return jax.jit(fn, compiler_options=_ON_CPU if mesh.devices.flat[0].platform == "cpu" else None, **how)
+    For a CPU at LLVM's level 1, and with the plainer of XLA's emitters but for programs of many small kernels: half of
+    the time to compile what runs as fast (benchmarks/NOTES.md).
+    """
+    on_cpu = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": many_small}
+    return jax.jit(fn, compiler_options=on_cpu if mesh.devices.flat[0].platform == "cpu" else None, **how)
 
 
 def frozen(params: Any, model: Model) -> Any:
