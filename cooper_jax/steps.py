@@ -485,10 +485,12 @@ def _jit_update(
 def _jit(fn: Callable[..., Any], mesh: Mesh, many_small: bool = False, **how: Any) -> Callable[..., Any]:
     """`jax.jit` for the devices of `mesh`.
 
-    For a CPU at LLVM's level 1, and with the plainer of XLA's emitters but for programs of many small kernels: half of
-    the time to compile what runs as fast (benchmarks/NOTES.md).
+    For a CPU at LLVM's level 1, and with the plainer of XLA's emitters (which JAX 0.11 no longer has) but for programs
+    of many small kernels: half of the time to compile what runs as fast (benchmarks/NOTES.md).
     """
-    on_cpu = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": many_small}
+    on_cpu: dict[str, Any] = {"xla_backend_optimization_level": 1}
+    if jax.__version_info__ < (0, 11):
+        on_cpu["xla_cpu_use_fusion_emitters"] = many_small
     return jax.jit(fn, compiler_options=on_cpu if mesh.devices.flat[0].platform == "cpu" else None, **how)
 
 
