@@ -45,8 +45,8 @@ config = Config(
     steps=200,
     data=Data(held_out=3),
     rollout=Rollout(prompts=32, group=8, prompt_len=7, completion_len=24),
-    # One update a step, as in the paper, on more pairs. Half of the negatives are the policy's own: they teach most while
-    # it moves fast, and without them the reward model needs several updates to keep up.
+    # One update a step, as in the paper, on more pairs. Half of the negatives are the policy's own: they teach most
+    # while it moves fast, and without them the reward model needs several updates to keep up.
     pairs=Pairs(per_question=4, anchor=0.3, on_policy=0.5),
     # Texts have 37 tokens at most; rows are of two windows, and these hold two pairs of worked solutions.
     judging=Judging(length=56),
