@@ -71,6 +71,7 @@ def tiny_config(tmp_path: Path) -> Config:
         data=config.Data(max_operand=2, held_out=2),
         rollout=replace(toy.rollout, prompts=8, group=4),
         pairs=config.Pairs(per_question=2),
+        judging=config.Judging(length=40),
         sft=replace(toy.sft, dir=str(tmp_path / "sft"), steps=60, batch=32, examples=256),
         annotate=config.Annotate(dir=str(tmp_path / "labels"), completions=64),
         fit=replace(
