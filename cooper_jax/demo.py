@@ -36,7 +36,7 @@ class Demo:
     out: Path = Path("runs/demo")
     """Runs, report.png and results.json; running again continues."""
     quick: bool = False
-    """Fewer steps: about two minutes."""
+    """Fewer steps: about a minute and a half."""
 
     def __post_init__(self) -> None:
         require(len(self.seeds) > 0, "demo --seeds: name at least one")
@@ -56,7 +56,7 @@ def demo(cfg: Demo) -> None:
 
 def quick(cfg: Config) -> Config:
     """The same story in fewer steps."""
-    return replace(cfg, steps=70, eval_every=14)
+    return replace(cfg, steps=50, eval_every=10)
 
 
 def _seed(cfg: Config, seed: int, arms: tuple[str, ...], out: Path) -> dict[str, Any]:

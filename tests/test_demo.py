@@ -30,7 +30,7 @@ def test_quick_demo_shows_hacking_and_its_cure(tmp_path: Path) -> None:
     assert arms["cooper"]["accuracy"] >= warm + 0.15
     for arm in arms:
         records = [json.loads(line) for line in (tmp_path / "seed0" / arm / "metrics.jsonl").read_text().splitlines()]
-        assert [r["step"] for r in records] == list(range(1, 71))
+        assert [r["step"] for r in records] == list(range(1, 51))
     assert records[-1]["reward_model/accuracy"] > records[0]["reward_model/accuracy"]
     picture = imread(tmp_path / "report.png")
     assert picture.shape[0] > 400 and picture.std() > 0.05
