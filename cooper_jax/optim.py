@@ -59,7 +59,8 @@ def accumulate(
         return grad_fn(params, batch)
     pieces = split(batch, parts)
     add = lambda i, total: jax.tree.map(jnp.add, total, grad_fn(params, _piece(pieces, i)))  # noqa: E731
-    return jax.lax.fori_loop(0, used, add, _zeros(jax.eval_shape(grad_fn, params, _piece(pieces, 0))))
+    _, sums = jax.eval_shape(loss_fn, params, _piece(pieces, 0))
+    return jax.lax.fori_loop(0, used, add, (_zeros(params), _zeros(sums)))
 
 
 def in_parts(fn: Callable[[Any], jax.Array], batch: Any, parts: int, used: jax.Array) -> jax.Array:

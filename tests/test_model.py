@@ -93,11 +93,13 @@ def test_only_the_past_is_seen(params: Any, tokens: jax.Array, tiny: Model) -> N
     assert reach.tolist() == [True] * (t + 1) + [False] * (T - t - 1)
 
 
+@pytest.mark.parametrize("stacked", [True, False])
 @pytest.mark.parametrize(("int8", "error"), [(False, 1e-5), (True, 0.03)])
 def test_cached_decoding_is_the_full_pass(
-    params: Any, tiny: Model, rng: np.random.Generator, int8: bool, error: float
+    params: Any, tiny: Model, rng: np.random.Generator, int8: bool, error: float, stacked: bool
 ) -> None:
-    """States of every decoded token, for groups that share left-padded prompts of different lengths."""
+    """States of every decoded token, for groups that share left-padded prompts of different lengths; with layers in
+    stacks, as on a TPU or GPU, and one by one, as here."""
     p, g, s, length = 2, 3, 6, 5
     prompt = jnp.array(rng.integers(0, tiny.vocab, (p, s)))
     real = jnp.array([[False, False, True, True, True, True], [True] * 6])
@@ -108,12 +110,17 @@ def test_cached_decoding_is_the_full_pass(
     own = jax.tree.map(lambda x: jnp.full_like(x, 99), empty)  # what is not yet written must not be read
     if int8:
         assert {leaf.dtype for leaf in (cache.key, cache.value, own.key, own.value)} == {jnp.dtype(jnp.int8)}
+    decoding = params
+    if not stacked:
+        cache, own, blocks = (transformer.as_decoded(tree, tiny) for tree in (cache, own, params["blocks"]))
+        assert len(own) == len(blocks) == tiny.layers
+        decoding = params | {"blocks": blocks}
     whole = jnp.concatenate([jnp.repeat(prompt, g, axis=0), rows.reshape(p * g, length)], axis=1)
     whole_real = jnp.concatenate([jnp.repeat(real, g, axis=0), jnp.ones((p * g, length), bool)], axis=1)
     want = transformer.forward(params, whole, whole_real, tiny)[:, s:].reshape(p, g, length, tiny.width)
     for t in range(length):
         position = jnp.broadcast_to((real.sum(axis=1) + t)[:, None], (p, g))
-        hidden, own = transformer.decode(params, rows[..., t], position, cache, real, own, jnp.int32(t), tiny)
+        hidden, own = transformer.decode(decoding, rows[..., t], position, cache, real, own, jnp.int32(t), tiny)
         np.testing.assert_allclose(hidden, want[:, :, t], atol=error)
 
 

@@ -39,7 +39,7 @@ def attend(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: 
 
     `segment_BT` holds integers, or booleans where a row is one text and padding. Returns [B, T, N, H].
     """
-    kernel = choose(_platform(), q_BTNH)
+    kernel = choose(platform(), q_BTNH)
     if kernel is xla:
         return constrain(xla(q_BTNH, k_BSKH, v_BSKH, segment_BT), "BTNH")
     # The partitioner cannot cut a kernel: each device runs it on its own rows and heads.
@@ -48,18 +48,19 @@ def attend(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: 
     return own(q_BTNH, k_BSKH, v_BSKH, segment_BT.astype(jnp.int32))
 
 
-def _platform() -> str:
+def platform() -> str:
+    """Kind of the devices of the mesh in use."""
     device = jax.sharding.get_abstract_mesh().abstract_device
     return device.platform if device else "cpu"
 
 
-def choose(platform: str, q_BTNH: jax.Array) -> Callable[..., jax.Array]:
+def choose(where: str, q_BTNH: jax.Array) -> Callable[..., jax.Array]:
     """The kernel of `attend` on the devices of the mesh in use: `splash` on TPU, `triton` on GPU, for whole blocks of
     tokens; `xla` for everything else."""
     _, slots, _, head_dim = q_BTNH.shape
-    if platform == "tpu" and slots % BLOCK == 0:
+    if where == "tpu" and slots % BLOCK == 0:
         return splash
-    if platform == "gpu" and slots % BLOCK == 0 and head_dim in (64, 128) and q_BTNH.dtype.itemsize == 2:
+    if where == "gpu" and slots % BLOCK == 0 and head_dim in (64, 128) and q_BTNH.dtype.itemsize == 2:
         return triton
     return xla
 
@@ -183,7 +184,7 @@ def as_read(cache: Cache) -> Cache:
     Left to itself the TPU's compiler lays time first, in which one token is written fastest, and then turns a layer's
     whole cache around at every token to read it.
     """
-    if _platform() != "tpu":
+    if platform() != "tpu":
         return cache
     spec = activation_spec("LP_K")
     in_order = lambda leaf: with_layout_constraint(leaf, Layout(tuple(range(leaf.ndim))))  # noqa: E731

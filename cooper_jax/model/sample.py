@@ -4,6 +4,7 @@ Rows that have ended are left behind: once no more than an eighth are going, the
 arrays, and so on; one long answer does not hold the batch.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ from cooper_jax import sharding
 from cooper_jax.config import Model
 from cooper_jax.model import heads, transformer
 from cooper_jax.model.attention import Cache
-from cooper_jax.model.transformer import Params
+from cooper_jax.model.transformer import Layers, Params
 from cooper_jax.sharding import constrain
 
 SHRINK = 8
@@ -60,8 +61,8 @@ class _Going(NamedTuple):
     token_PG: jax.Array
     done_PG: jax.Array
     start_PG: jax.Array
-    own: Cache
-    prompt: Cache
+    own: Layers
+    prompt: Layers
     prompt_real_PS: jax.Array
 
 
@@ -83,6 +84,8 @@ def sample(
     rows = p * g
     params = transformer.in_compute_type(params, cfg)  # Once, not at every token.
     hidden_PSD, prompt_kv = transformer.prefill(params, tokens_PS, real_PS, cfg)
+    as_decoded = partial(transformer.as_decoded, cfg=cfg)
+    decoding = params | {"blocks": as_decoded(params["blocks"])}
     chance_T2B = jax.random.uniform(key, (length, 2, rows))
     first_PGD = constrain(jnp.broadcast_to(hidden_PSD[:, -1:], (p, g, cfg.width)), "PGD")
     going = _Going(
@@ -90,8 +93,8 @@ def sample(
         token_PG=jnp.zeros((p, g), jnp.int32),
         done_PG=jnp.zeros((p, g), bool),
         start_PG=jnp.broadcast_to(jnp.sum(real_PS, axis=1, keepdims=True), (p, g)),
-        own=transformer.empty_cache(p, g, max(length - 1, 1), how.int8, cfg),
-        prompt=transformer.cached(prompt_kv, how.int8),
+        own=as_decoded(transformer.empty_cache(p, g, max(length - 1, 1), how.int8, cfg)),
+        prompt=as_decoded(transformer.cached(prompt_kv, how.int8)),
         prompt_real_PS=real_PS,
     )
     drawn = _Drawn(
@@ -121,7 +124,7 @@ def sample(
         going, drawn = state
         position_PG = going.start_PG + drawn.t
         hidden_PGD, own = transformer.decode(
-            params, going.token_PG, position_PG, going.prompt, going.prompt_real_PS, going.own, drawn.t, cfg
+            decoding, going.token_PG, position_PG, going.prompt, going.prompt_real_PS, going.own, drawn.t, cfg
         )
         return draw(hidden_PGD, going._replace(own=own), drawn)
 
@@ -171,7 +174,7 @@ def _together(going: _Going, count: int) -> _Going:
     def of_prompts(x_P: jax.Array) -> jax.Array:
         return take(_by_shard(x_P[:, None]), order_WR // per_prompt)
 
-    layers = lambda fn, cache: jax.tree.map(jax.vmap(fn), cache)  # noqa: E731
+    layers = lambda fn, cache: jax.tree.map(jax.vmap(fn) if isinstance(cache, Cache) else fn, cache)  # noqa: E731
     return _Going(
         *(of_rows(x) for x in going[:4]),
         own=layers(of_rows, going.own),

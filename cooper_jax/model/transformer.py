@@ -5,6 +5,7 @@ prompt take the place of the T positions of a row, since all else in a block wor
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,6 +19,9 @@ from cooper_jax.sharding import constrain
 
 Params = dict[str, Any]
 KV = tuple[jax.Array, jax.Array]
+Rotations = tuple[jax.Array, jax.Array]
+Layers = Cache | tuple[Cache, ...]
+"""Caches of all layers: stacked, or one by one."""
 
 
 def forward(params: Params, tokens_BT: jax.Array, segment_BT: jax.Array, cfg: Model) -> jax.Array:
@@ -49,6 +53,7 @@ def forward_grouped(
     position_PU = jnp.concatenate(
         [positions(prompt_real_PS), jnp.tile(start_P1 + jnp.arange(own)[None], (1, g))], axis=1
     )
+    turn = rotations(position_PU, cfg)
     # One row a prompt: itself, then its completions. But for attention, a block does not ask where a token stands.
     token_PU = jnp.concatenate([prompt_PS, token_PGT[:, :, :-1].reshape(p, g * own)], axis=1)
 
@@ -62,7 +67,7 @@ def forward_grouped(
         return jnp.concatenate([prompts, completions.reshape(p, g * own, *q.shape[2:])], axis=1), None
 
     def layer(x_PUD: jax.Array, w: Params) -> tuple[jax.Array, None]:
-        return block(x_PUD, w, position_PU, attend, cfg)
+        return block(x_PUD, w, turn, attend, cfg)
 
     x_PUD, _ = jax.lax.scan(_remat(layer, cfg), embed(params, token_PU, cfg), params["blocks"])
     last_PG1D = jnp.broadcast_to(x_PUD[:, None, s - 1 : s], (p, g, 1, cfg.width))
@@ -74,41 +79,63 @@ def decode(
     params: Params,
     tokens_PG: jax.Array,
     position_PG: jax.Array,
-    prompt: Cache,
+    prompt: Layers,
     prompt_real_PS: jax.Array,
-    own: Cache,
+    own: Layers,
     t: jax.Array,
     cfg: Model,
-) -> tuple[jax.Array, Cache]:
+) -> tuple[jax.Array, Layers]:
     """Hidden states [P, G, D] of one more token in every row, and `own` with slot t written.
 
-    Both caches are of all layers, [L, ...], as `cached` and `empty_cache` make them.
+    Weights of the blocks and both caches, as `cached` and `empty_cache` make them, have gone through `as_decoded`.
     """
+    turn = rotations(position_PG, cfg)
 
-    def layer(carry: tuple[jax.Array, Cache, jax.Array], inputs: tuple[Params, Cache]) -> tuple[Any, None]:
-        x_PGD, own, index = carry
-        weights, prompt = inputs
+    def layer(x_PGD: jax.Array, w: Params, prompt: Cache, own: Cache, index: Any) -> tuple[jax.Array, Cache]:
+        """`index` is the layer's place in `own`, None where that is of this layer alone."""
 
         def write(leaf: jax.Array | None, new: jax.Array | None, time: int) -> jax.Array | None:
             if leaf is None or new is None:
                 return None
-            start = [index, *[0] * (leaf.ndim - 1)]
+            start: list[Any] = [0] * leaf.ndim
             start[time] = t
-            return jax.lax.dynamic_update_slice(leaf, new[None], start)
+            if index is not None:
+                start[0], new = index, new[None]
+            return jax.lax.dynamic_update_slice(leaf, new, start)
 
         def attend(q_PGNH: jax.Array, k_PGKH: jax.Array, v_PGKH: jax.Array) -> tuple[jax.Array, Cache]:
             new = cached((k_PGKH[:, :, None], v_PGKH[:, :, None]), int8=own.key_scale is not None)
-            both = attention.as_read(Cache(*map(write, own, new, TIME_AXES)))
-            mine = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), both)
+            both = mine = attention.as_read(Cache(*map(write, own, new, TIME_AXES)))
+            if index is not None:
+                mine = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), both)
             written_T = jnp.arange(both.key.shape[-1]) <= t
             return attention.attend_cached(q_PGNH, prompt, prompt_real_PS, mine, written_T), both
 
-        x_PGD, own = block(x_PGD, weights, position_PG, attend, cfg)
-        return (x_PGD, own, index + 1), None
+        return block(x_PGD, w, turn, attend, cfg)
+
+    def scanned(carry: tuple[jax.Array, Cache, jax.Array], inputs: tuple[Params, Cache]) -> tuple[Any, None]:
+        (x_PGD, own, index), (w, prompt) = carry, inputs
+        return (*layer(x_PGD, w, prompt, own, index), index + 1), None
 
     x_PGD = embed(params, tokens_PG, cfg)
-    (x_PGD, own, _), _ = jax.lax.scan(layer, (x_PGD, own, jnp.int32(0)), (params["blocks"], prompt))
-    return rms_norm(x_PGD, params["final_norm"], cfg), own
+    if isinstance(own, Cache):
+        stacks: Any = params["blocks"], prompt
+        (x_PGD, written, _), _ = jax.lax.scan(scanned, (x_PGD, own, jnp.int32(0)), stacks)
+    else:
+        written = ()
+        for w, of_prompt, of_rows in zip(params["blocks"], prompt, own, strict=True):
+            x_PGD, kept = layer(x_PGD, w, of_prompt, of_rows, None)
+            written += (kept,)
+    return rms_norm(x_PGD, params["final_norm"], cfg), written
+
+
+def as_decoded(tree: Any, cfg: Model) -> Any:
+    """What is stacked by layers, [L, ...], as `decode` goes through it: as it is; on CPU, where XLA copies a layer out
+    of its stack to read it, layer by layer."""
+    if attention.platform() != "cpu":
+        return tree
+    leaves, like = jax.tree.flatten(tree)
+    return tuple(like.unflatten([leaf[i] for leaf in leaves]) for i in range(cfg.layers))
 
 
 def cached(kv: KV, int8: bool) -> Cache:
@@ -143,30 +170,57 @@ def in_compute_type(params: Params, cfg: Model) -> Params:
 def block(
     x_BTD: jax.Array,
     w: Params,
-    position_BT: jax.Array,
+    turn: Rotations,
     attend: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, Any]],
     cfg: Model,
 ) -> tuple[jax.Array, Any]:
     """One layer; also returns what `attend` keeps of the keys and values."""
     w = jax.tree.map(lambda leaf: leaf.astype(cfg.dtype), w)
     h_BTD = rms_norm(x_BTD, w["attn_norm"], cfg)
-    q_BTNH = jnp.einsum("BTD,DNH->BTNH", h_BTD, w["q"])
-    k_BTKH = jnp.einsum("BTD,DKH->BTKH", h_BTD, w["k"])
-    v_BTKH = jnp.einsum("BTD,DKH->BTKH", h_BTD, w["v"])
+    q_BTNH = linear("BTD,DNH->BTNH", h_BTD, w["q"])
+    k_BTKH = linear("BTD,DKH->BTKH", h_BTD, w["k"])
+    v_BTKH = linear("BTD,DKH->BTKH", h_BTD, w["v"])
     if cfg.qkv_bias:
         q_BTNH += w["q_bias"][None, None]
         k_BTKH += w["k_bias"][None, None]
         v_BTKH += w["v_bias"][None, None]
     if cfg.qk_norm:
         q_BTNH, k_BTKH = rms_norm(q_BTNH, w["q_norm"], cfg), rms_norm(k_BTKH, w["k_norm"], cfg)
-    q_BTNH, k_BTKH = rope(q_BTNH, position_BT, cfg), rope(k_BTKH, position_BT, cfg)
+    q_BTNH, k_BTKH = rope(q_BTNH, turn), rope(k_BTKH, turn)
     attended_BTNH, kept = attend(q_BTNH, k_BTKH, v_BTKH)
-    x_BTD += jnp.einsum("BTNH,NHD->BTD", attended_BTNH, w["o"])
+    x_BTD += linear("BTNH,NHD->BTD", attended_BTNH, w["o"])
     h_BTD = rms_norm(x_BTD, w["mlp_norm"], cfg)
-    gate_BTF = jax.nn.silu(jnp.einsum("BTD,DF->BTF", h_BTD, w["gate"]))
-    up_BTF = jnp.einsum("BTD,DF->BTF", h_BTD, w["up"])
-    x_BTD += jnp.einsum("BTF,FD->BTD", constrain(gate_BTF * up_BTF, "BTF"), w["down"])
+    gate_BTF = jax.nn.silu(linear("BTD,DF->BTF", h_BTD, w["gate"]))
+    up_BTF = linear("BTD,DF->BTF", h_BTD, w["up"])
+    x_BTD += linear("BTF,FD->BTD", constrain(gate_BTF * up_BTF, "BTF"), w["down"])
     return constrain(x_BTD, "BTD"), kept
+
+
+def linear(axes: str, x: jax.Array, w: jax.Array) -> jax.Array:
+    """`einsum(axes, x, w)` of activations with weights, for axes as "BTD,DF->BTF".
+
+    The weights' gradient is asked for as they lie. Autodiff asks for its transpose, to which XLA on CPU comes by a copy
+    of the larger factor and a slower product.
+    """
+    return _linear(axes, x, w)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _linear(axes: str, x: jax.Array, w: jax.Array) -> jax.Array:
+    return jnp.einsum(axes, x, w)
+
+
+def _linear_forward(axes: str, x: jax.Array, w: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return jnp.einsum(axes, x, w), (x, w)
+
+
+def _linear_backward(axes: str, kept: tuple[jax.Array, jax.Array], out: jax.Array) -> tuple[jax.Array, jax.Array]:
+    (x, w), (ins, of_out) = kept, axes.split("->")
+    of_x, of_w = ins.split(",")
+    return jnp.einsum(f"{of_out},{of_w}->{of_x}", out, w), jnp.einsum(f"{of_x},{of_out}->{of_w}", x, out)
+
+
+_linear.defvjp(_linear_forward, _linear_backward)
 
 
 def embed(params: Params, tokens_BT: jax.Array, cfg: Model) -> jax.Array:
@@ -176,18 +230,24 @@ def embed(params: Params, tokens_BT: jax.Array, cfg: Model) -> jax.Array:
 
 def rms_norm(x_BTD: jax.Array, scale_D: jax.Array, cfg: Model) -> jax.Array:
     """x / rms(x) * scale over the last axis, the mean square in float32 (Zhang & Sennrich 2019, eq. 4)."""
-    x32_BTD = x_BTD.astype(jnp.float32)
-    unit_BTD = x32_BTD * jax.lax.rsqrt(jnp.mean(x32_BTD**2, axis=-1, keepdims=True) + cfg.norm_eps)
-    scale_BTD = jnp.expand_dims(scale_D.astype(x_BTD.dtype), range(x_BTD.ndim - 1))
-    return unit_BTD.astype(x_BTD.dtype) * scale_BTD
+    # In one row: XLA's sums over arrays of a leading 1, a batch of one row, are twenty times slower on CPU.
+    x_ND = x_BTD.reshape(-1, *x_BTD.shape[2:])
+    x32_ND = x_ND.astype(jnp.float32)
+    unit_ND = x32_ND * jax.lax.rsqrt(jnp.mean(x32_ND**2, axis=-1, keepdims=True) + cfg.norm_eps)
+    scale_D = jnp.expand_dims(scale_D.astype(x_BTD.dtype), range(x_ND.ndim - 1))
+    return (unit_ND.astype(x_BTD.dtype) * scale_D).reshape(x_BTD.shape)
 
 
-def rope(x_BTNH: jax.Array, position_BT: jax.Array, cfg: Model) -> jax.Array:
-    """Rotate pairs (i, i + H/2) by position * frequency_i (Su et al. 2021, in Hugging Face's order of pairs)."""
-    half = cfg.head_dim // 2
+def rotations(position_BT: jax.Array, cfg: Model) -> Rotations:
+    """Cosine and sine of position * frequency_i, each [B, T, 1, H/2]: once for all layers."""
     angle = position_BT[:, :, None, None].astype(jnp.float32) * frequencies(cfg)[None, None, None]
-    cos, sin = jnp.cos(angle).astype(x_BTNH.dtype), jnp.sin(angle).astype(x_BTNH.dtype)
-    first, second = x_BTNH[..., :half], x_BTNH[..., half:]
+    return jnp.cos(angle).astype(cfg.dtype), jnp.sin(angle).astype(cfg.dtype)
+
+
+def rope(x_BTNH: jax.Array, turn: Rotations) -> jax.Array:
+    """Rotate pairs (i, i + H/2) by the angles of `rotations` (Su et al. 2021, in Hugging Face's order of pairs)."""
+    cos, sin = turn
+    first, second = jnp.split(x_BTNH, 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
 
@@ -226,13 +286,13 @@ def _remat(layer: Callable[..., Any], cfg: Model) -> Callable[..., Any]:
 def _scan(
     params: Params, tokens_BT: jax.Array, segment_BT: jax.Array, cfg: Model, keep_kv: bool
 ) -> tuple[jax.Array, Any]:
-    position_BT = positions(segment_BT)
+    turn = rotations(positions(segment_BT), cfg)
 
     def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> tuple[jax.Array, KV | None]:
         return attention.attend(q, k, v, segment_BT), (k, v) if keep_kv else None
 
     def layer(x_BTD: jax.Array, w: Params) -> tuple[jax.Array, KV | None]:
-        return block(x_BTD, w, position_BT, attend, cfg)
+        return block(x_BTD, w, turn, attend, cfg)
 
     body = layer if keep_kv else _remat(layer, cfg)
     x_BTD, kept = jax.lax.scan(body, embed(params, tokens_BT, cfg), params["blocks"])
