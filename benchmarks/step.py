@@ -7,6 +7,7 @@ python benchmarks/step.py [--steps 10] [--json OUT] [--cache DIR]
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import workload
 
@@ -16,10 +17,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import numpy as np
 
-from cooper_jax import config, sharding, steps
+from cooper_jax import compiled, config, sharding, steps
 from cooper_jax.config import Config, Model, Optim, Trainee
 from cooper_jax.model.sample import Sampling
-from cooper_jax.state import Prompts
+from cooper_jax.state import ModelState, Prompts
+from cooper_jax.steps import Steps
 
 NO_STOP = -1
 
@@ -60,6 +62,23 @@ def comparison(steps_: int) -> Config:
     )
 
 
+def programs(cfg: Config, fns: Steps, state: ModelState, reference: Any, mesh: jax.sharding.Mesh) -> compiled.Programs:
+    """What a step calls, as `cooper.programs` finds it for a run of ours."""
+    shape = cfg.rollout.prompts, cfg.rollout.prompt_len
+    prompts = Prompts(np.zeros(shape, np.int32), np.zeros(shape, bool))
+    to_rollout = state.params, sharding.like(prompts, mesh), sharding.like(steps.key_data(0), mesh)
+    rollout = jax.eval_shape(fns.rollout, *to_rollout)
+    to_advantages = rollout, sharding.like(np.zeros(cfg.rollout.rows, np.float32), mesh)
+    advantage_PGT, _ = jax.eval_shape(fns.advantages, *to_advantages)
+    batch = replace(jax.eval_shape(fns.prepare, reference, rollout), advantage_PGT=advantage_PGT)
+    return {
+        "rollout": (fns.rollout, to_rollout),
+        "policy": (fns.policy, (state, batch)),
+        "prepare": (fns.prepare, (reference, rollout)),
+        "advantages": (fns.advantages, to_advantages),
+    }
+
+
 def run(cfg: Config, mesh: jax.sharding.Mesh, clock: workload.Clock) -> None:
     """All steps, read by `clock`."""
     how = Sampling(cfg.rollout.group, cfg.rollout.completion_len, 1.0, 1.0, 0, (NO_STOP,), workload.PAD)
@@ -68,6 +87,7 @@ def run(cfg: Config, mesh: jax.sharding.Mesh, clock: workload.Clock) -> None:
     state = steps.init_state(cfg.policy, False, mesh, steps.key_data(0), cfg.steps)
     reference = steps.frozen(state.params, cfg.policy.model)
     clock.begin()
+    compiled.ahead(programs(cfg, step_fns, state, reference, mesh))
     for step, texts in enumerate(workload.prompts(cfg.steps)):
         token_PS = np.array([row.ids for row in tokenizer.encode_batch(texts)], np.int32)
         prompts = sharding.put(Prompts(token_PS, np.ones(token_PS.shape, bool)), mesh)

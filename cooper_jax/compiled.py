@@ -1,15 +1,35 @@
-"""Nothing is compiled twice: a step of other shapes than the first ends the run, and the error names them."""
+"""Programs are compiled together, before the first step; and none twice: a step of other shapes than the first ends the
+run, and the error names them."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 import jax.monitoring
+from rich.progress import track
+
+Programs = Mapping[str, tuple[Any, tuple[Any, ...]]]
+"""Jitted functions with the arguments that they will have: arrays, or their shapes, types and shardings."""
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 """JAX's event of a compilation; one that the persistent cache spares counts too."""
 _EXPLAINED = "TRACING CACHE MISS"
+
+
+def ahead(programs: Programs) -> None:
+    """Compile all of `programs` at the same time, where one after the other would have to wait for its first call. JAX
+    keeps them: such a call then finds its own."""
+    if not programs:
+        return
+    with ThreadPoolExecutor(len(programs)) as pool:
+        # Traced in turns, under Python's lock; each is compiled while the next is traced.
+        compiling = [pool.submit(fn.lower(*args).compile) for fn, args in programs.values()]
+        shown = jax.process_index() == 0
+        for each in track(as_completed(compiling), "compiling", len(compiling), disable=not shown):
+            each.result()
 
 
 class Recompiled(RuntimeError):

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from cooper_jax import evaluate, loop, metrics, setup
+from cooper_jax.compiled import Programs
 from cooper_jax.config import Config
 from cooper_jax.host import negatives
 from cooper_jax.host.data import Problem
@@ -107,7 +108,32 @@ def train(cfg: Config) -> None:
             ("reward/mean", "rule/accuracy", "eval/accuracy", "rm/false_positive_rate", "pairs/valid"),
             run.stream.seek,
             lambda: run.stream.cursor,
+            programs=partial(programs, run),
         )
+
+
+def programs(run: Run, state: CooperState) -> Programs:
+    """The jitted functions of a step, each with the shapes that it is called with."""
+    drawn, fns, like = run.cfg.rollout, run.steps, run.machine.like
+    shape = drawn.prompts // jax.process_count(), drawn.prompt_len
+    rows = shape[0] * drawn.group
+    prompts = Prompts(np.zeros(shape, np.int32), np.zeros(shape, bool))
+    real_BT = np.zeros((rows, drawn.completion_len), bool)
+    packing = like(run.machine.packed_completions(prompts, real_BT)) if run.cfg.grpo.packed else None
+    to_rollout = state.policy.params, like(prompts), like(key_data(0))
+    rollout = jax.eval_shape(fns.rollout, *to_rollout)
+    to_prepare = run.reference, rollout, packing
+    to_advantages = rollout, like(np.zeros(rows, np.float32)), packing
+    advantage_PGT, _ = jax.eval_shape(fns.advantages, *to_advantages)
+    batch = replace(jax.eval_shape(fns.prepare, *to_prepare), advantage_PGT=advantage_PGT)
+    found = {"rollout": (fns.rollout, to_rollout), "policy": (fns.policy, (state.policy, batch))}
+    if run.cfg.train_reward:
+        pairs = like(_pairs(run, [None] * (shape[0] * run.cfg.pairs.per_question), 0))
+        found["reward"] = fns.reward, (state.reward, pairs)
+    if run.cfg.reward_source == "model":
+        nothing = [np.zeros(0, np.int32)] * rows
+        found["score"] = fns.score, (state.reward.params, like(run.machine.packed(nothing)))
+    return found | {"prepare": (fns.prepare, to_prepare), "advantages": (fns.advantages, to_advantages)}
 
 
 def _packing(prompts: Prompts, rollout: Rollout, run: Run, time: Timeline) -> Packing:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cooper_jax import config, metrics
 from cooper_jax.checkpoint import Checkpointer
-from cooper_jax.compiled import Once
+from cooper_jax.compiled import Once, Programs, ahead
 from cooper_jax.config import Config, UserError, require
 from cooper_jax.model import hf
 from cooper_jax.profile import WARM, Profile
@@ -49,14 +49,16 @@ def run(
     seek: Callable[[int], None] = lambda _: None,
     cursor: Callable[[], int] = lambda: 0,
     best: str = "",
+    programs: Callable[[CooperState], Programs] = lambda _: {},
 ) -> CooperState:
     """Bring the run in `run_dir` to `steps` steps and return its state.
 
     `step_fn(state, step, timeline)` takes one step (counted from 0) and returns metrics still on the device; `evaluate`
     adds held-out figures every `eval_every` steps and after the last. `seek` and `cursor` set and read the place in the
-    data. With `best`, a figure of `evaluate`, the state at its greatest is kept too, for `checkpoint.load_params`. What
-    an export needs beside the weights is copied into the directory: tokenizers, and what was said of the models where
-    they came from. The first Ctrl-C or SIGTERM ends the run after the step in progress, saved.
+    data. With `best`, a figure of `evaluate`, the state at its greatest is kept too, for `checkpoint.load_params`.
+    `programs` are what a step calls, to be compiled together before the first. What an export needs beside the weights
+    is copied into the directory: tokenizers, and what was said of the models where they came from. The first Ctrl-C or
+    SIGTERM ends the run after the step in progress, saved.
     """
     cfg = here.cfg
     make_dir(run_dir)
@@ -81,6 +83,7 @@ def run(
         ):
             late: tuple[int, dict[str, Any], metrics.Timeline] | None = None
             timeline = None
+            ahead(programs(state))
             once = Once()
             for done in range(start + 1, steps + 1):
                 timeline = metrics.Timeline(after=timeline)

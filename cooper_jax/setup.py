@@ -56,6 +56,10 @@ class Machine:
         """Host rows -> global arrays."""
         return sharding.put(tree, self.mesh)
 
+    def like(self, tree: Any) -> Any:
+        """Shapes of what `put` makes of host rows."""
+        return sharding.like(tree, self.mesh)
+
     def sampling(self, group: int, temperature: float, top_p: float, top_k: int = 0) -> Sampling:
         """How the policy's completions are drawn, each of at most `rollout.completion_len` tokens."""
         tok = self.tokenizers["policy"]

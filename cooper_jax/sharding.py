@@ -86,14 +86,29 @@ def replicated(mesh: jax.sharding.Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def like(tree: Any, mesh: jax.sharding.Mesh) -> Any:
+    """Shapes, types and shardings of what `put` makes of `tree`."""
+
+    def leaf(x: np.ndarray) -> jax.ShapeDtypeStruct:
+        if _whole(x):
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh))
+        rows = x.shape[0] * jax.process_count()
+        return jax.ShapeDtypeStruct((rows, *x.shape[1:]), x.dtype, sharding=by_rows(mesh))
+
+    return jax.tree.map(leaf, tree)
+
+
 def put(tree: Any, mesh: jax.sharding.Mesh) -> Any:
     """Host rows of this process -> global arrays split by rows; scalars and keys (rank 0 or `uint32`) replicated."""
 
     def leaf(x: np.ndarray) -> jax.Array:
-        whole = x.ndim == 0 or x.dtype == np.uint32
-        return jax.make_array_from_process_local_data(replicated(mesh) if whole else by_rows(mesh), x)
+        return jax.make_array_from_process_local_data(replicated(mesh) if _whole(x) else by_rows(mesh), x)
 
     return jax.tree.map(leaf, tree)
+
+
+def _whole(x: np.ndarray) -> bool:
+    return x.ndim == 0 or x.dtype == np.uint32
 
 
 def place(x: np.ndarray, letters: str, mesh: jax.sharding.Mesh) -> jax.Array:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,43 @@ def test_every_step_is_compiled_once(started: Config, fresh_steps: None, monkeyp
     train(replace(started, grpo=config.GRPO(updates=2), pairs=config.Pairs(updates=2)))
     for name in ("rollout", "score", "prepare", "advantages", "policy", "reward"):
         assert getattr(made[0], name)._cache_size() == 1, name
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        {},
+        {"grpo": config.GRPO(packed=True, kl_weight=0.1), "pairs": config.Pairs(replay=0.5, replay_rows=4)},
+        {"reward_source": "rule", "train_reward": False},
+    ],
+)
+def test_a_step_is_compiled_before_the_first(
+    started: Config, fresh_steps: None, monkeypatch: pytest.MonkeyPatch, arm: dict[str, Any]
+) -> None:
+    """All of it, and for the very arguments that it gets: the steps compile nothing."""
+    compiled: list[Any] = []
+    seen: list[int] = []
+    real = cooper.cooper_step
+
+    def note(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        if event.endswith("backend_compile_duration"):
+            compiled.append(kwargs["fun_name"])
+
+    def counted(*args: Any) -> Any:
+        before = len(compiled)
+        result = real(*args)
+        seen.append(len(compiled) - before)
+        return result
+
+    monkeypatch.setattr(cooper, "cooper_step", counted)
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        train(replace(started, steps=2, **arm))
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)
+    assert seen == [0, 0]
+    names = Counter(compiled)
+    assert names["jit(rollout)"] == 2 and names["jit(prepare)"] == names["jit(advantages)"] == 1  # one evaluates
 
 
 def test_packing_changes_no_run(started: Config) -> None:
