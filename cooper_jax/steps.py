@@ -335,7 +335,7 @@ def make_init(trainee: Trainee, scored: bool, steps: int, mesh: Mesh) -> Callabl
         params = weights.init(trainee.model, scored, jax.random.wrap_key_data(key_data))
         return ModelState(jnp.int32(0), params, optimizer.init(params))
 
-    return _jit(build, mesh, out_shardings=state_shardings(trainee, scored, steps, mesh))
+    return _jit(build, mesh, once=True, out_shardings=state_shardings(trainee, scored, steps, mesh))
 
 
 @cache
@@ -482,13 +482,15 @@ def _jit_update(
     return _jit(fn, mesh, donate_argnums=0, out_shardings=outs)
 
 
-def _jit(fn: Callable[..., Any], mesh: Mesh, many_small: bool = False, **how: Any) -> Callable[..., Any]:
+def _jit(
+    fn: Callable[..., Any], mesh: Mesh, many_small: bool = False, once: bool = False, **how: Any
+) -> Callable[..., Any]:
     """`jax.jit` for the devices of `mesh`.
 
-    For a CPU at LLVM's level 1, and with the plainer of XLA's emitters (which JAX 0.11 no longer has) but for programs
-    of many small kernels: half of the time to compile what runs as fast (benchmarks/NOTES.md).
+    For a CPU at LLVM's level 1 (what runs once, at 0), and with the plainer of XLA's emitters (which JAX 0.11 no longer
+    has) but for programs of many small kernels: half of the time to compile what runs as fast (benchmarks/NOTES.md).
     """
-    on_cpu: dict[str, Any] = {"xla_backend_optimization_level": 1}
+    on_cpu: dict[str, Any] = {"xla_backend_optimization_level": 0 if once else 1}
     if jax.__version_info__ < (0, 11):
         on_cpu["xla_cpu_use_fusion_emitters"] = many_small
     return jax.jit(fn, compiler_options=on_cpu if mesh.devices.flat[0].platform == "cpu" else None, **how)
