@@ -76,6 +76,7 @@ def run(
         if start >= steps:
             print(f"{program}: {run_dir} already has its {steps} steps")
             return state
+        ahead(programs(state))
         with (
             metrics.Writer(run_dir, program, cfg.log, start, steps, shown) as writer,
             Profile(Path(run_dir) / "profile", start + 1 + WARM, cfg.profile) as profile,
@@ -83,7 +84,6 @@ def run(
         ):
             late: tuple[int, dict[str, Any], metrics.Timeline] | None = None
             timeline = None
-            ahead(programs(state))
             once = Once()
             for done in range(start + 1, steps + 1):
                 timeline = metrics.Timeline(after=timeline)
