@@ -144,8 +144,10 @@ def _run(name: str, command: Command, args: list[str]) -> None:
         description=command.help,
         config=(tyro.conf.AvoidSubcommands,),  # A section that may be None is one of the options, not a command.
     )
-    program = getattr(import_module(f"cooper_jax.{command.module}"), command.function)
-    program(chosen)
+    module = import_module(f"cooper_jax.{command.module}")
+    if name == "demo":
+        module.check(chosen, start.config)
+    getattr(module, command.function)(chosen)
 
 
 def _no_space(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,14 @@ ARMS: dict[str, dict[str, Any]] = {
     "static": {"reward_source": "model", "train_reward": False},
     "cooper": {"reward_source": "model", "train_reward": True},
 }
+_INSTEAD = {
+    **dict.fromkeys(("dir", "sft.dir", "annotate.dir", "fit.dir", "fit.data"), "--out, under which all of them lie"),
+    **dict.fromkeys(("policy.init", "reward.init"), "cooper train, which takes a start of your own"),
+    **dict.fromkeys(("reward_source", "train_reward"), "--arms"),
+    "seed": "--seeds",
+}
+_QUICK = dict.fromkeys(("steps", "eval_every"), "them without --quick")
+"""Settings that the demo gives a value of its own, and what a user wants who sets one."""
 LAST = 5
 """`final_reward` is the mean of so many last steps."""
 
@@ -42,6 +51,14 @@ class Demo:
         require(len(self.seeds) > 0, "demo --seeds: name at least one")
         unknown = [arm for arm in self.arms if arm not in ARMS]
         require(not unknown and len(self.arms) > 0, f"demo --arms {' '.join(unknown)}: choose from {', '.join(ARMS)}")
+
+
+def check(chosen: Demo, loaded: Config) -> None:
+    """Raise UserError where an option sets, other than the `loaded` file, what the demo sets itself."""
+    for name, instead in (_INSTEAD | (_QUICK if chosen.quick else {})).items():
+        value, before = (reduce(getattr, name.split("."), cfg) for cfg in (chosen.config, loaded))
+        option = f"--{name.replace('_', '-')} {value}"
+        require(value == before, f"demo {option}: the demo has its own; use {instead}")
 
 
 def demo(cfg: Demo) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
+from cooper_jax.__main__ import main
 from cooper_jax.config import UserError, builtin, load
 from cooper_jax.demo import Demo
 
@@ -42,3 +43,19 @@ def test_a_demo_names_its_mistakes() -> None:
         Demo(config=toy, arms=("rules",))
     with pytest.raises(UserError, match="name at least one"):
         Demo(config=toy, seeds=())
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--dir", "x"], "--dir x: the demo has its own; use --out"),
+        (["--seed", "3"], "--seed 3: the demo has its own; use --seeds"),
+        (["--no-train-reward"], "use --arms"),
+        (["--fit.data", "x"], "--fit.data x: the demo has its own; use --out"),
+        (["--quick", "--steps", "9"], "--steps 9: the demo has its own; use them without --quick"),
+    ],
+)
+def test_what_the_demo_sets_itself_is_refused(option: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["demo", *option])
+    assert stop.value.code == 1 and said in capsys.readouterr().err
