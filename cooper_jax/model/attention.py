@@ -70,12 +70,8 @@ def xla(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: jax
     slots, kv_heads = k_BSKH.shape[1:3]
     causal_TS = jnp.tril(jnp.ones((slots, slots), bool))
     mask_BTS = causal_TS[None] & (segment_BT[:, :, None] == segment_BT[:, None, :])
-    b, t, n, h = q_BTNH.shape
-    q_BTKMH = (q_BTNH * h**-0.5).reshape(b, t, kv_heads, n // kv_heads, h)
-    logits_BKMTS = jnp.einsum("BTKMH,BSKH->BKMTS", q_BTKMH, k_BSKH, preferred_element_type=jnp.float32)
-    logits_BKMTS = jnp.where(mask_BTS[:, None, None], logits_BKMTS, MASKED)
-    weights_BKMTS = jax.nn.softmax(logits_BKMTS, axis=-1).astype(q_BTNH.dtype)
-    return jnp.einsum("BKMTS,BSKH->BTKMH", weights_BKMTS, v_BSKH).reshape(q_BTNH.shape)
+    k_BKSH, v_BKSH = k_BSKH.swapaxes(1, 2), v_BSKH.swapaxes(1, 2)
+    return _by_query(_dense(_by_key_head(q_BTNH, kv_heads), k_BKSH, v_BKSH, mask_BTS[:, None, :, None]))
 
 
 def splash(
@@ -125,25 +121,68 @@ def attend_grouped(
 ) -> jax.Array:
     """Attention of G rows that share a prompt: one softmax over the prompt's keys and the row's own.
 
-    `prompt` is keys and values [P, S, K, H], read once for all G rows; `own` is [P, G, U, K, H], of which query t may
-    see what `own_mask_TU` says. Returns [P, G, T, N, H].
+    `prompt` is keys and values [P, S, K, H] of all G rows; `own` is [P, G, U, K, H], of which query t may see what
+    `own_mask_TU` says. Returns [P, G, T, N, H].
     """
-    p, g, t, n, h = q_PGTNH.shape
-    kv_heads = prompt[0].shape[2]
-    q_PGTKMH = (q_PGTNH * h**-0.5).reshape(p, g, t, kv_heads, n // kv_heads, h)
-    f32 = jnp.float32
-    shared = jnp.einsum("PGTKMH,PSKH->PKGTMS", q_PGTKMH, prompt[0], preferred_element_type=f32)
-    shared = jnp.where(prompt_real_PS[:, None, None, None, None], shared, MASKED)
-    mine = jnp.einsum("PGTKMH,PGUKH->PGKTMU", q_PGTKMH, own[0], preferred_element_type=f32)
-    mine = jnp.where(own_mask_TU[None, None, None, :, None], mine, MASKED).transpose(0, 2, 1, 3, 4, 5)
-    top = jax.lax.stop_gradient(jnp.maximum(jnp.max(shared, axis=-1), jnp.max(mine, axis=-1)))[..., None]
-    shared, mine = jnp.exp(shared - top), jnp.exp(mine - top)
-    total_PKGTM = jnp.sum(shared, axis=-1) + jnp.sum(mine, axis=-1)
-    kind = q_PGTNH.dtype
-    out = jnp.einsum("PKGTMS,PSKH->PKGTMH", shared.astype(kind), prompt[1], preferred_element_type=f32)
-    out += jnp.einsum("PKGTMU,PGUKH->PKGTMH", mine.astype(kind), own[1], preferred_element_type=f32)
-    out_PGTKMH = (out / total_PKGTM[..., None]).astype(kind).transpose(0, 2, 3, 1, 4, 5)
-    return constrain(out_PGTKMH.reshape(q_PGTNH.shape), "PGTNH")
+    p, g, t = q_PGTNH.shape[:3]
+    slots, kv_heads = prompt[0].shape[1:3]
+
+    def both(shared_PSKH: jax.Array, mine_PGUKH: jax.Array) -> jax.Array:
+        # Repeated for each row: little beside the weights, and one product and one softmax instead of two.
+        shared_PKSH = shared_PSKH.swapaxes(1, 2)
+        shared_PGKSH = jnp.broadcast_to(shared_PKSH[:, None], (p, g, *shared_PKSH.shape[1:]))
+        return jnp.concatenate([shared_PGKSH, mine_PGUKH.swapaxes(2, 3)], axis=3)
+
+    shared_PTS = jnp.broadcast_to(prompt_real_PS[:, None], (p, t, slots))
+    mine_PTU = jnp.broadcast_to(own_mask_TU[None], (p, *own_mask_TU.shape))
+    seen_PTS = jnp.concatenate([shared_PTS, mine_PTU], axis=2)
+    key, value = map(both, prompt, own)
+    out = _dense(_by_key_head(q_PGTNH, kv_heads), key, value, seen_PTS[:, None, None, :, None])
+    return constrain(_by_query(out), "PGTNH")
+
+
+@jax.custom_vjp
+def _dense(q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array) -> jax.Array:
+    """softmax(q k) v over the keys that are `seen`: queries [..., K, T, M, H], keys and values [..., K, S, H], `seen`
+    one of [..., K, T, M, S] or spread over it. Returns the shape of the queries."""
+    return _dense_forward(q, k, v, seen)[0]
+
+
+def _dense_forward(
+    q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    logits = jnp.einsum("...TMH,...SH->...TMS", q, k, preferred_element_type=jnp.float32)
+    weights = jax.nn.softmax(jnp.where(seen, logits, MASKED), axis=-1).astype(q.dtype)
+    out = jnp.einsum("...TMS,...SH->...TMH", weights, v)
+    return out, (q, k, v, weights, out)
+
+
+def _dense_backward(kept: tuple[jax.Array, ...], out_grad: jax.Array) -> tuple[Any, ...]:
+    """The sum of weights times their gradients is taken as that of outputs times theirs, H terms for S (Dao et al.
+    2022, appendix B.4): XLA on CPU takes ten times as long over the former."""
+    q, k, v, weights, out = kept
+    v_grad = jnp.einsum("...TMS,...TMH->...SH", weights, out_grad)
+    weights_grad = jnp.einsum("...TMH,...SH->...TMS", out_grad, v, preferred_element_type=jnp.float32)
+    both = jnp.sum(out.astype(jnp.float32) * out_grad.astype(jnp.float32), axis=-1, keepdims=True)
+    logits_grad = (weights * (weights_grad - both)).astype(q.dtype)
+    q_grad = jnp.einsum("...TMS,...SH->...TMH", logits_grad, k)
+    k_grad = jnp.einsum("...TMS,...TMH->...SH", logits_grad, q)
+    return q_grad, k_grad, v_grad, None
+
+
+_dense.defvjp(_dense_forward, _dense_backward)
+
+
+def _by_key_head(q: jax.Array, kv_heads: int) -> jax.Array:
+    """Queries [..., T, N, H] scaled, as [..., K, T, M, H]."""
+    *rows, t, n, h = q.shape
+    return jnp.moveaxis((q * h**-0.5).reshape(*rows, t, kv_heads, n // kv_heads, h), -3, -4)
+
+
+def _by_query(out: jax.Array) -> jax.Array:
+    """[..., K, T, M, H] as [..., T, N, H]."""
+    *rows, k, t, m, h = out.shape
+    return jnp.moveaxis(out, -4, -3).reshape(*rows, t, k * m, h)
 
 
 def attend_cached(
