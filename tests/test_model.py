@@ -106,7 +106,7 @@ def test_cached_decoding_is_the_full_pass(
     rows = jnp.array(rng.integers(0, tiny.vocab, (p, g, length)))
     _, prompt_kv = transformer.prefill(params, prompt, real, tiny)
     cache = transformer.cached(prompt_kv, int8)
-    empty = transformer.empty_cache(p, g, length, int8, tiny)
+    empty = transformer.empty_cache(p * g, length, int8, tiny)
     own = jax.tree.map(lambda x: jnp.full_like(x, 99), empty)  # what is not yet written must not be read
     if int8:
         assert {leaf.dtype for leaf in (cache.key, cache.value, own.key, own.value)} == {jnp.dtype(jnp.int8)}

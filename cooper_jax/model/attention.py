@@ -67,11 +67,9 @@ def choose(where: str, q_BTNH: jax.Array) -> Callable[..., jax.Array]:
 
 def xla(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: jax.Array) -> jax.Array:
     """Plain einsums, with weights [B, N, T, S] in memory."""
-    slots, kv_heads = k_BSKH.shape[1:3]
+    slots = k_BSKH.shape[1]
     causal_TS = jnp.tril(jnp.ones((slots, slots), bool))
-    mask_BTS = causal_TS[None] & (segment_BT[:, :, None] == segment_BT[:, None, :])
-    k_BKSH, v_BKSH = k_BSKH.swapaxes(1, 2), v_BSKH.swapaxes(1, 2)
-    return _by_query(_dense(_by_key_head(q_BTNH, kv_heads), k_BKSH, v_BKSH, mask_BTS[:, None, :, None]))
+    return _dense(q_BTNH, k_BSKH, v_BSKH, causal_TS[None] & (segment_BT[:, :, None] == segment_BT[:, None, :]))
 
 
 def splash(
@@ -124,65 +122,58 @@ def attend_grouped(
     `prompt` is keys and values [P, S, K, H] of all G rows; `own` is [P, G, U, K, H], of which query t may see what
     `own_mask_TU` says. Returns [P, G, T, N, H].
     """
-    p, g, t = q_PGTNH.shape[:3]
-    slots, kv_heads = prompt[0].shape[1:3]
+    (p, g, t, *_), slots = q_PGTNH.shape, prompt_real_PS.shape[1]
+    rows = lambda x: x.reshape(p * g, *x.shape[2:])  # noqa: E731
+    of_group = lambda x: rows(jnp.broadcast_to(x[:, None], (p, g, *x.shape[1:])))  # noqa: E731
+    # Repeated for each row: little beside the weights, and one product and one softmax instead of two.
+    key, value = (
+        jnp.concatenate([of_group(shared), rows(mine)], axis=1) for shared, mine in zip(prompt, own, strict=True)
+    )
+    shared_BTS = jnp.broadcast_to(of_group(prompt_real_PS)[:, None], (p * g, t, slots))
+    mine_BTU = jnp.broadcast_to(own_mask_TU[None], (p * g, *own_mask_TU.shape))
+    out = _dense(rows(q_PGTNH), key, value, jnp.concatenate([shared_BTS, mine_BTU], axis=2))
+    return constrain(out.reshape(q_PGTNH.shape), "PGTNH")
 
-    def both(shared_PSKH: jax.Array, mine_PGUKH: jax.Array) -> jax.Array:
-        # Repeated for each row: little beside the weights, and one product and one softmax instead of two.
-        shared_PKSH = shared_PSKH.swapaxes(1, 2)
-        shared_PGKSH = jnp.broadcast_to(shared_PKSH[:, None], (p, g, *shared_PKSH.shape[1:]))
-        return jnp.concatenate([shared_PGKSH, mine_PGUKH.swapaxes(2, 3)], axis=3)
 
-    shared_PTS = jnp.broadcast_to(prompt_real_PS[:, None], (p, t, slots))
-    mine_PTU = jnp.broadcast_to(own_mask_TU[None], (p, *own_mask_TU.shape))
-    seen_PTS = jnp.concatenate([shared_PTS, mine_PTU], axis=2)
-    key, value = map(both, prompt, own)
-    out = _dense(_by_key_head(q_PGTNH, kv_heads), key, value, seen_PTS[:, None, None, :, None])
-    return constrain(_by_query(out), "PGTNH")
+def _dense(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, seen_BTS: jax.Array) -> jax.Array:
+    """softmax(q k / sqrt(H)) v over the keys that are `seen_BTS`, [B, T, N, H]."""
+    b, t, n, h = q_BTNH.shape
+    kv_heads = k_BSKH.shape[2]
+    q_BKTMH = (q_BTNH * h**-0.5).reshape(b, t, kv_heads, n // kv_heads, h).swapaxes(1, 2)
+    out_BKTMH = _weighted(q_BKTMH, k_BSKH.swapaxes(1, 2), v_BSKH.swapaxes(1, 2), seen_BTS)
+    return out_BKTMH.swapaxes(1, 2).reshape(q_BTNH.shape)
 
 
 @jax.custom_vjp
-def _dense(q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array) -> jax.Array:
-    """softmax(q k) v over the keys that are `seen`: queries [..., K, T, M, H], keys and values [..., K, S, H], `seen`
-    one of [..., K, T, M, S] or spread over it. Returns the shape of the queries."""
-    return _dense_forward(q, k, v, seen)[0]
+def _weighted(q_BKTMH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, seen_BTS: jax.Array) -> jax.Array:
+    return _weighted_forward(q_BKTMH, k_BKSH, v_BKSH, seen_BTS)[0]
 
 
-def _dense_forward(
-    q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array
+def _weighted_forward(
+    q_BKTMH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, seen_BTS: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    logits = jnp.einsum("...TMH,...SH->...TMS", q, k, preferred_element_type=jnp.float32)
-    weights = jax.nn.softmax(jnp.where(seen, logits, MASKED), axis=-1).astype(q.dtype)
-    out = jnp.einsum("...TMS,...SH->...TMH", weights, v)
-    return out, (q, k, v, weights, out)
+    logits_BKTMS = jnp.einsum("BKTMH,BKSH->BKTMS", q_BKTMH, k_BKSH, preferred_element_type=jnp.float32)
+    logits_BKTMS = jnp.where(seen_BTS[:, None, :, None], logits_BKTMS, MASKED)
+    weights_BKTMS = jax.nn.softmax(logits_BKTMS, axis=-1).astype(q_BKTMH.dtype)
+    out_BKTMH = jnp.einsum("BKTMS,BKSH->BKTMH", weights_BKTMS, v_BKSH)
+    return out_BKTMH, (q_BKTMH, k_BKSH, v_BKSH, weights_BKTMS, out_BKTMH)
 
 
-def _dense_backward(kept: tuple[jax.Array, ...], out_grad: jax.Array) -> tuple[Any, ...]:
+def _weighted_backward(kept: tuple[jax.Array, ...], grad_BKTMH: jax.Array) -> tuple[Any, ...]:
     """The sum of weights times their gradients is taken as that of outputs times theirs, H terms for S (Dao et al.
     2022, appendix B.4): XLA on CPU takes ten times as long over the former."""
-    q, k, v, weights, out = kept
-    v_grad = jnp.einsum("...TMS,...TMH->...SH", weights, out_grad)
-    weights_grad = jnp.einsum("...TMH,...SH->...TMS", out_grad, v, preferred_element_type=jnp.float32)
-    both = jnp.sum(out.astype(jnp.float32) * out_grad.astype(jnp.float32), axis=-1, keepdims=True)
-    logits_grad = (weights * (weights_grad - both)).astype(q.dtype)
-    q_grad = jnp.einsum("...TMS,...SH->...TMH", logits_grad, k)
-    k_grad = jnp.einsum("...TMS,...TMH->...SH", logits_grad, q)
+    q_BKTMH, k_BKSH, v_BKSH, weights_BKTMS, out_BKTMH = kept
+    f32 = jnp.float32
+    v_grad = jnp.einsum("BKTMS,BKTMH->BKSH", weights_BKTMS, grad_BKTMH)
+    weights_grad = jnp.einsum("BKTMH,BKSH->BKTMS", grad_BKTMH, v_BKSH, preferred_element_type=f32)
+    both_BKTM1 = jnp.sum(out_BKTMH.astype(f32) * grad_BKTMH.astype(f32), axis=-1, keepdims=True)
+    logits_grad = (weights_BKTMS * (weights_grad - both_BKTM1)).astype(q_BKTMH.dtype)
+    q_grad = jnp.einsum("BKTMS,BKSH->BKTMH", logits_grad, k_BKSH)
+    k_grad = jnp.einsum("BKTMS,BKTMH->BKSH", logits_grad, q_BKTMH)
     return q_grad, k_grad, v_grad, None
 
 
-_dense.defvjp(_dense_forward, _dense_backward)
-
-
-def _by_key_head(q: jax.Array, kv_heads: int) -> jax.Array:
-    """Queries [..., T, N, H] scaled, as [..., K, T, M, H]."""
-    *rows, t, n, h = q.shape
-    return jnp.moveaxis((q * h**-0.5).reshape(*rows, t, kv_heads, n // kv_heads, h), -3, -4)
-
-
-def _by_query(out: jax.Array) -> jax.Array:
-    """[..., K, T, M, H] as [..., T, N, H]."""
-    *rows, k, t, m, h = out.shape
-    return jnp.moveaxis(out, -4, -3).reshape(*rows, t, k * m, h)
+_weighted.defvjp(_weighted_forward, _weighted_backward)
 
 
 def attend_cached(
@@ -192,40 +183,40 @@ def attend_cached(
     own: Cache,
     written_T: jax.Array,
 ) -> jax.Array:
-    """`attend_grouped` of one token a row, over one layer's caches of prompts [P, ...] and rows [P, G, ...].
+    """`attend_grouped` of one token a row, over one layer's caches of prompts [P, ...] and rows [B, ...], B = P * G.
 
     Of the rows' own those before `written_T` ends are seen. Returns [P, G, N, H].
     """
     p, g, n, h = q_PGNH.shape
-    k = own.key.shape[2]
+    k = own.key.shape[1]
     m = n // k
     q_PGKMH = (q_PGNH * h**-0.5).reshape(p, g, k, m, h)
     q_PKRH = q_PGKMH.transpose(0, 2, 1, 3, 4).reshape(p, k, g * m, h)
     shared = _with_keys("PKRH,PKHS->PKRS", q_PKRH, prompt)
     shared = jnp.where(prompt_real_PS[:, None, None], shared, MASKED)
-    mine = _with_keys("PGKMH,PGKHT->PGKMT", q_PGKMH, own)
-    mine = jnp.where(written_T[None, None, None, None], mine, MASKED)
-    to_shared = lambda x: x.transpose(0, 2, 1, 3).reshape(p, k, g * m)  # noqa: E731
-    to_mine = lambda x: x.reshape(p, k, g, m, *x.shape[3:]).swapaxes(1, 2)  # noqa: E731
-    top_PGKM = jnp.maximum(to_mine(jnp.max(shared, axis=-1)), jnp.max(mine, axis=-1))
-    shared, mine = jnp.exp(shared - to_shared(top_PGKM)[..., None]), jnp.exp(mine - top_PGKM[..., None])
-    total_PGKM = to_mine(jnp.sum(shared, axis=-1)) + jnp.sum(mine, axis=-1)
+    mine = _with_keys("BKMH,BKHT->BKMT", q_PGKMH.reshape(p * g, k, m, h), own)
+    mine = jnp.where(written_T[None, None, None], mine, MASKED)
+    to_shared = lambda x: x.reshape(p, g, k, m).swapaxes(1, 2).reshape(p, k, g * m)  # noqa: E731
+    to_mine = lambda x: x.reshape(p, k, g, m, *x.shape[3:]).swapaxes(1, 2).reshape(p * g, k, m, *x.shape[3:])  # noqa: E731
+    top_BKM = jnp.maximum(to_mine(jnp.max(shared, axis=-1)), jnp.max(mine, axis=-1))
+    shared, mine = jnp.exp(shared - to_shared(top_BKM)[..., None]), jnp.exp(mine - top_BKM[..., None])
+    total_BKM = to_mine(jnp.sum(shared, axis=-1)) + jnp.sum(mine, axis=-1)
     kind = q_PGNH.dtype
     out_PKRH = _of_values("PKRS,PKSH->PKRH", shared, prompt, kind)
-    out = _of_values("PGKMT,PGKTH->PGKMH", mine, own, kind)
-    out = (out + to_mine(out_PKRH)) / total_PGKM[..., None]
+    out = _of_values("BKMT,BKTH->BKMH", mine, own, kind)
+    out = (out + to_mine(out_PKRH)) / total_BKM[..., None]
     return constrain(out.astype(kind).reshape(q_PGNH.shape), "P_NH")
 
 
 def as_read(cache: Cache) -> Cache:
-    """All layers' caches, [L, P, G, ...], in the layout in which `attend_cached` reads them.
+    """All layers' caches, [L, B, ...], in the layout in which `attend_cached` reads them.
 
     Left to itself the TPU's compiler lays time first, in which one token is written fastest, and then turns a layer's
     whole cache around at every token to read it.
     """
     if platform() != "tpu":
         return cache
-    spec = activation_spec("LP_K")
+    spec = activation_spec("LBK")
     in_order = lambda leaf: with_layout_constraint(leaf, Layout(tuple(range(leaf.ndim))))  # noqa: E731
     # The partitioner does not see through the constraint: each device pins its own part.
     return jax.tree.map(jax.shard_map(in_order, in_specs=spec, out_specs=spec, check_vma=False), cache)

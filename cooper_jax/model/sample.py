@@ -93,7 +93,7 @@ def sample(
         token_PG=jnp.zeros((p, g), jnp.int32),
         done_PG=jnp.zeros((p, g), bool),
         start_PG=jnp.broadcast_to(jnp.sum(real_PS, axis=1, keepdims=True), (p, g)),
-        own=as_decoded(transformer.empty_cache(p, g, max(length - 1, 1), how.int8, cfg)),
+        own=as_decoded(transformer.empty_cache(rows, max(length - 1, 1), how.int8, cfg)),
         prompt=as_decoded(transformer.cached(prompt_kv, how.int8)),
         prompt_real_PS=real_PS,
     )
@@ -171,13 +171,16 @@ def _together(going: _Going, count: int) -> _Going:
     def of_rows(x_PG: jax.Array) -> jax.Array:
         return take(_by_shard(x_PG), order_WR)[:, None]
 
+    def of_caches(x_B: jax.Array) -> jax.Array:
+        return take(_by_shard(x_B[:, None]), order_WR)
+
     def of_prompts(x_P: jax.Array) -> jax.Array:
         return take(_by_shard(x_P[:, None]), order_WR // per_prompt)
 
     layers = lambda fn, cache: jax.tree.map(jax.vmap(fn) if isinstance(cache, Cache) else fn, cache)  # noqa: E731
     return _Going(
         *(of_rows(x) for x in going[:4]),
-        own=layers(of_rows, going.own),
+        own=layers(of_caches, going.own),
         prompt=layers(of_prompts, going.prompt),
         prompt_real_PS=of_prompts(going.prompt_real_PS),
     )

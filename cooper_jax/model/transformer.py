@@ -104,7 +104,8 @@ def decode(
             return jax.lax.dynamic_update_slice(leaf, new, start)
 
         def attend(q_PGNH: jax.Array, k_PGKH: jax.Array, v_PGKH: jax.Array) -> tuple[jax.Array, Cache]:
-            new = cached((k_PGKH[:, :, None], v_PGKH[:, :, None]), int8=own.key_scale is not None)
+            of_rows = lambda x: x.reshape(-1, 1, *x.shape[2:])  # noqa: E731
+            new = cached((of_rows(k_PGKH), of_rows(v_PGKH)), int8=own.key_scale is not None)
             both = mine = attention.as_read(Cache(*map(write, own, new, TIME_AXES)))
             if index is not None:
                 mine = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), both)
@@ -154,11 +155,11 @@ def _in_int8(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.round(x32 / jnp.maximum(scale, 1e-30)[..., None]).astype(jnp.int8), scale
 
 
-def empty_cache(prompts: int, group: int, length: int, int8: bool, cfg: Model) -> Cache:
-    """Room for `length` tokens of [P, G] rows in all layers."""
-    kv = jax.ShapeDtypeStruct((cfg.layers, prompts, group, length, cfg.kv_heads, cfg.head_dim), cfg.dtype)
+def empty_cache(rows: int, length: int, int8: bool, cfg: Model) -> Cache:
+    """Room for `length` tokens of so many rows in all layers."""
+    kv = jax.ShapeDtypeStruct((cfg.layers, rows, length, cfg.kv_heads, cfg.head_dim), cfg.dtype)
     like = jax.eval_shape(lambda *kv: cached(kv, int8), kv, kv)
-    return jax.tree.map(lambda leaf: constrain(jnp.zeros(leaf.shape, leaf.dtype), "LP_K"), like)
+    return jax.tree.map(lambda leaf: constrain(jnp.zeros(leaf.shape, leaf.dtype), "LBK"), like)
 
 
 def in_compute_type(params: Params, cfg: Model) -> Params:
@@ -197,27 +198,31 @@ def block(
 
 
 def linear(axes: str, x: jax.Array, w: jax.Array) -> jax.Array:
-    """`einsum(axes, x, w)` of activations with weights, for axes as "BTD,DF->BTF".
+    """`einsum(axes, x, w)` of activations with weights, for axes as "BTD,DF->BTF": the last of the activations with the
+    first of the weights.
 
     The weights' gradient is asked for as they lie. Autodiff asks for its transpose, to which XLA on CPU comes by a copy
-    of the larger factor and a slower product.
+    of the larger factor and a slower product; as einsum contracts "NH", in its own order, both factors are copied.
     """
-    return _linear(axes, x, w)
+    of_x, of_w = axes.split("->")[0].split(",")
+    return _linear(sum(letter in of_x for letter in of_w), x, w)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _linear(axes: str, x: jax.Array, w: jax.Array) -> jax.Array:
-    return jnp.einsum(axes, x, w)
+def _linear(count: int, x: jax.Array, w: jax.Array) -> jax.Array:
+    """The last `count` axes of x contracted with the first of w."""
+    return jnp.tensordot(x, w, count)
 
 
-def _linear_forward(axes: str, x: jax.Array, w: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return jnp.einsum(axes, x, w), (x, w)
+def _linear_forward(count: int, x: jax.Array, w: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return jnp.tensordot(x, w, count), (x, w)
 
 
-def _linear_backward(axes: str, kept: tuple[jax.Array, jax.Array], out: jax.Array) -> tuple[jax.Array, jax.Array]:
-    (x, w), (ins, of_out) = kept, axes.split("->")
-    of_x, of_w = ins.split(",")
-    return jnp.einsum(f"{of_out},{of_w}->{of_x}", out, w), jnp.einsum(f"{of_x},{of_out}->{of_w}", x, out)
+def _linear_backward(count: int, kept: tuple[jax.Array, jax.Array], out: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, w = kept
+    rows = tuple(range(x.ndim - count))
+    of_out, of_w = tuple(range(len(rows), out.ndim)), tuple(range(count, w.ndim))
+    return jnp.tensordot(out, w, (of_out, of_w)), jnp.tensordot(x, out, (rows, rows))
 
 
 _linear.defvjp(_linear_forward, _linear_backward)
