@@ -1,5 +1,6 @@
 """Right samples? The same tokens for the same seed, the right distribution, the log-probs the trainer computes."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -126,6 +127,19 @@ def test_weights_are_cast_once(tiny: Model, prompts: Any) -> None:
     for eqn in loops:
         read = [v.aval for v in eqn.invars if v.aval.shape in wide]
         assert read and all(aval.dtype == jnp.bfloat16 for aval in read)
+
+
+def test_caches_are_written_in_place(tiny: Model) -> None:
+    """The compiled loops copy no layer's cache: neither that of all rows nor that of those brought together."""
+    params, shape = weights.init(tiny, False, jax.random.key(0)), (8, S)
+    prompts = jnp.zeros(shape, jnp.int32), jnp.ones(shape, bool)
+    how = PLAIN._replace(group=8, length=40)
+    sampling = jax.jit(sample.sample, static_argnums=(4, 5))
+    text = sampling.lower(params, *prompts, jax.random.key(0), how, tiny).compile().as_text() or ""
+    loops = re.sub(r"\nENTRY .*?\n}", "", text, flags=re.DOTALL)
+    for rows in (64, 8):
+        made_by = re.findall(rf"= f32\[{rows},2,(?:8,39|39,8)\]\S* ([\w-]+)\(", loops)
+        assert "dynamic-update-slice" in made_by and "copy" not in made_by, set(made_by)
 
 
 def test_frequencies_over_a_large_vocabulary() -> None:
