@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cooper_jax.config import require
+from cooper_jax.config import UserError
 from cooper_jax.host.verifier.verdict import RIGHT, WRONG, Verdict
 
 MAX_NUMBER = 99
@@ -75,13 +75,13 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`; spaces only part numbers. Raises UserError naming what is not in the vocabulary."""
-        pieces = self._pieces.findall(text)
-        for piece in pieces:
-            require(
-                piece in self._ids,
-                f"{piece!r} in {text!r} is not in the built-in task's vocabulary: 0..{MAX_NUMBER} and + - = ; # ? ~",
-            )
-        return [self._ids[piece] for piece in pieces]
+        try:
+            return [self._ids[piece] for piece in self._pieces.findall(text)]
+        except KeyError as error:
+            raise UserError(
+                f"{error.args[0]!r} in {text!r} is not in the built-in task's vocabulary: 0..{MAX_NUMBER} and "
+                "+ - = ; # ? ~"
+            ) from None
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`: special and unknown ids are left out, neighbouring numbers parted by a space."""
