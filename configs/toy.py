@@ -43,7 +43,7 @@ config = Config(
     # short memory of the second moments.
     reward=Trainee(replace(model, head_dim=32), Optim(lr=2e-3, b2=0.95), init="runs/toy/reward", micro_batch=8),
     dir="runs/toy/cooper",
-    steps=250,
+    steps=300,
     data=Data(held_out=3),
     rollout=Rollout(prompts=32, group=8, prompt_len=7, completion_len=24),
     # One pair a question and one update a step, as in the paper. Half of the negatives are the policy's own: they
