@@ -148,39 +148,31 @@ def _sizes(rows: int, compact: bool) -> list[int]:
     return [*sizes, 0]
 
 
-def _by_shard(x: jax.Array) -> jax.Array:
-    """[P, G, ...] -> [shards, rows of a shard, ...], for work that must not cross devices."""
-    ways = sharding.row_ways()
-    return constrain(x.reshape(ways, -1, *x.shape[2:]), "B" + "_" * (x.ndim - 1))
+def _by_shard(x_B: jax.Array) -> jax.Array:
+    """[B, ...] -> [shards, rows of a shard, ...], for work that must not cross devices."""
+    return constrain(x_B.reshape(sharding.row_ways(), -1, *x_B.shape[1:]), "B" + "_" * x_B.ndim)
 
 
 def _busiest(done_PG: jax.Array) -> jax.Array:
     """Rows going on the shard that has most of them."""
-    return jnp.max(jnp.sum(~_by_shard(done_PG), axis=1))
+    return jnp.max(jnp.sum(~_by_shard(done_PG.reshape(-1)), axis=1))
 
 
 def _together(going: _Going, count: int) -> _Going:
     """`count` rows of every shard, those that are going first, each with a copy of its prompt: [shards * count, 1]."""
     per_prompt = going.done_PG.shape[1]
-    order_WR = jnp.argsort(_by_shard(going.done_PG), axis=1, stable=True)[:, :count]
+    row_WR = jnp.argsort(_by_shard(going.done_PG.reshape(-1)), axis=1, stable=True)[:, :count]
 
-    def take(x: jax.Array, order_WR: jax.Array) -> jax.Array:
-        index = order_WR.reshape(*order_WR.shape, *(1,) * (x.ndim - 2))
-        return jnp.take_along_axis(x, index, axis=1).reshape(-1, *x.shape[2:])
+    def take(x_B: jax.Array, place_WR: jax.Array) -> jax.Array:
+        index = place_WR.reshape(*place_WR.shape, *(1,) * (x_B.ndim - 1))
+        return jnp.take_along_axis(_by_shard(x_B), index, axis=1).reshape(-1, *x_B.shape[1:])
 
-    def of_rows(x_PG: jax.Array) -> jax.Array:
-        return take(_by_shard(x_PG), order_WR)[:, None]
-
-    def of_caches(x_B: jax.Array) -> jax.Array:
-        return take(_by_shard(x_B[:, None]), order_WR)
-
-    def of_prompts(x_P: jax.Array) -> jax.Array:
-        return take(_by_shard(x_P[:, None]), order_WR // per_prompt)
-
+    of_rows = partial(take, place_WR=row_WR)
+    of_prompts = partial(take, place_WR=row_WR // per_prompt)
     layers = lambda fn, cache: jax.tree.map(jax.vmap(fn) if isinstance(cache, Cache) else fn, cache)  # noqa: E731
     return _Going(
-        *(of_rows(x) for x in going[:4]),
-        own=layers(of_caches, going.own),
+        *(of_rows(x_PG.reshape(-1))[:, None] for x_PG in going[:4]),
+        own=layers(of_rows, going.own),
         prompt=layers(of_prompts, going.prompt),
         prompt_real_PS=of_prompts(going.prompt_real_PS),
     )
