@@ -297,9 +297,10 @@ def policy_update(shape: Shape, repeats: int) -> Figures:
     import jax
     import numpy as np
 
-    from cooper_jax import sharding, steps
+    from cooper_jax.device import jits as steps
+    from cooper_jax.device.state import Prompts, Rollout
+    from cooper_jax.mesh import sharding
     from cooper_jax.model.sample import Sampling
-    from cooper_jax.state import Prompts, Rollout
 
     cfg = configuration(shape)
     rolled, rows = cfg.rollout, cfg.rollout.rows
@@ -335,10 +336,11 @@ def reward_update(shape: Shape, repeats: int) -> Figures:
     import jax
     import numpy as np
 
-    from cooper_jax import sharding, steps
-    from cooper_jax.host import packing
+    from cooper_jax.device import jits as steps
+    from cooper_jax.device.state import Pairs
+    from cooper_jax.host.text import packing
+    from cooper_jax.mesh import sharding
     from cooper_jax.model.sample import Sampling
-    from cooper_jax.state import Pairs
 
     cfg = configuration(shape)
     mesh = sharding.make_mesh(cfg.mesh, jax.devices()[:1])
@@ -367,9 +369,10 @@ def decode(shape: Shape, repeats: int) -> Figures:
     import jax
     import numpy as np
 
-    from cooper_jax import sharding, steps
+    from cooper_jax.device import jits as steps
+    from cooper_jax.device.state import Prompts
+    from cooper_jax.mesh import sharding
     from cooper_jax.model.sample import Sampling
-    from cooper_jax.state import Prompts
 
     cfg = configuration(shape)
     mesh = sharding.make_mesh(cfg.mesh, jax.devices()[:1])

@@ -19,9 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from step import comparison
 
-from cooper_jax import sharding, steps
+from cooper_jax.device import jits as steps
+from cooper_jax.device.state import Prompts
+from cooper_jax.mesh import sharding
 from cooper_jax.model.sample import Sampling
-from cooper_jax.state import Prompts
 
 ROWS, SHORT, LENGTH, STOP, LONG = 64, 8, 256, 1, 3
 

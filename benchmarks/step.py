@@ -17,11 +17,14 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import numpy as np
 
-from cooper_jax import compiled, config, sharding, steps
+from cooper_jax import config
 from cooper_jax.config import Config, Model, Optim, Trainee
+from cooper_jax.device import jits as steps
+from cooper_jax.device.jits import Steps
+from cooper_jax.device.state import ModelState, Prompts
+from cooper_jax.mesh import sharding
 from cooper_jax.model.sample import Sampling
-from cooper_jax.state import ModelState, Prompts
-from cooper_jax.steps import Steps
+from cooper_jax.run import compiled
 
 NO_STOP = -1
 

@@ -32,11 +32,14 @@ import jax.numpy as jnp
 from jax.experimental import topologies
 from jax.sharding import Mesh
 
-from cooper_jax import config, sharding, steps
+from cooper_jax import config
 from cooper_jax.config import Model, Trainee
-from cooper_jax.model import attention, shapes
+from cooper_jax.device import jits as steps
+from cooper_jax.device.state import ModelState, Pairs, PolicyBatch, Prompts
+from cooper_jax.mesh import sharding
+from cooper_jax.model import attention
+from cooper_jax.model import presets as shapes
 from cooper_jax.model.sample import Sampling
-from cooper_jax.state import ModelState, Pairs, PolicyBatch, Prompts
 
 CHIPS = {"v5e": ("v5e:2x2", 16), "v5p": ("v5p:2x2x1", 95), "v6e": ("v6e:2x2", 32)}
 """Four chips of each, and GB of memory on one."""

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cooper_jax.config import Extraction, Verifier
-from cooper_jax.host.verifier import symbolic
+from cooper_jax.host.verifier.mathematics import symbolic
 from cooper_jax.host.verifier.pool import Job, Pool
 from cooper_jax.host.verifier.rule import verify
 

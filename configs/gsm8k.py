@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cooper_jax import config as configs
 from cooper_jax.config import Data, Judging
-from cooper_jax.model.shapes import QWEN2_5_0_5B
+from cooper_jax.model.presets import QWEN2_5_0_5B
 
 qwen = configs.load(str(Path(__file__).with_name("qwen2_5_1_5b.py")))
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cooper_jax import config as configs
-from cooper_jax.model.shapes import LLAMA_3_2_1B
+from cooper_jax.model.presets import LLAMA_3_2_1B
 
 qwen = configs.load(str(Path(__file__).with_name("qwen2_5_1_5b.py")))
 

@@ -30,7 +30,7 @@ from pathlib import Path
 
 from cooper_jax import config as configs
 from cooper_jax.config import GRPO, Data, Evaluation, Optim, Prompting, Rollout, Trainee, Verifier
-from cooper_jax.model.shapes import QWEN2_5_1_5B
+from cooper_jax.model.presets import QWEN2_5_1_5B
 
 verifyrm = configs.load(str(Path(__file__).with_name("verifyrm.py")))
 

@@ -17,7 +17,7 @@ Expect: the paper reports 89.42 % on VerifyBench. We have not run this configura
 """
 
 from cooper_jax.config import Config, Evaluation, Fit, Judging, Optim, Trainee
-from cooper_jax.model.shapes import QWEN2_5_MATH_1_5B
+from cooper_jax.model.presets import QWEN2_5_MATH_1_5B
 
 config = Config(
     policy=Trainee(),

@@ -27,31 +27,31 @@ COMMANDS = {
     "train": Command(
         "cooper", "train", "reinforcement learning: the cooper, static and rule arms", interrupted=_CONTINUES
     ),
-    "sft": Command("sft", "sft", "warm start: imitate worked solutions", interrupted=_CONTINUES),
+    "sft": Command("programs.sft", "sft", "warm start: imitate worked solutions", interrupted=_CONTINUES),
     "annotate": Command(
-        "annotate",
+        "programs.annotate",
         "annotate",
         "label completions where rule and judge agree",
         interrupted="run the same command to continue; what the judge has said is kept",
     ),
     "fit-reward": Command(
-        "fit_reward", "fit_reward", "fit the reward model on labelled completions", interrupted=_CONTINUES
+        "programs.fit_reward", "fit_reward", "fit the reward model on labelled completions", interrupted=_CONTINUES
     ),
     "evaluate": Command(
-        "evaluate", "evaluate", "a policy on held-out questions or benchmarks, a reward model on its own"
+        "programs.evaluate", "evaluate", "a policy on held-out questions or benchmarks, a reward model on its own"
     ),
     "verify": Command(
-        "verify",
+        "programs.verify",
         "verify",
         "right, wrong or unknown: the rule on references and completions",
         "Verify",
         "run the same command to begin anew; the verdicts so far are beside --out, in the file that ends in .partial",
     ),
-    "generate": Command("generate", "generate", "completions of one prompt, to try a model", "Generate"),
-    "score": Command("score", "score", "a reward model's scores of completions in a file", "Score"),
-    "export": Command("export", "export", "write a trained model as a Hugging Face folder", "Export"),
+    "generate": Command("programs.generate", "generate", "completions of one prompt, to try a model", "Generate"),
+    "score": Command("programs.score", "score", "a reward model's scores of completions in a file", "Score"),
+    "export": Command("programs.export", "export", "write a trained model as a Hugging Face folder", "Export"),
     "demo": Command(
-        "demo",
+        "programs.demo",
         "demo",
         "the paper's figure on the built-in task: three arms, a table and a picture",
         interrupted=_CONTINUES,
@@ -121,7 +121,7 @@ def _run(name: str, command: Command, args: list[str]) -> None:
         return program(chosen)
     path = args.pop(0) if args and not args[0].startswith("-") else None
     if name == "annotate" and path and path.endswith((".jsonl", ".parquet")):
-        from cooper_jax.annotate import FromFile, annotate_file
+        from cooper_jax.programs.annotate import FromFile, annotate_file
 
         chosen = tyro.cli(FromFile, args=args, prog="cooper annotate IN", description=command.help)
         return annotate_file(path, chosen)
@@ -133,7 +133,7 @@ def _run(name: str, command: Command, args: list[str]) -> None:
     start: Any = config.load(path or default or "")
     kind: Any = config.Config
     if name == "demo":
-        from cooper_jax.demo import Demo
+        from cooper_jax.programs.demo import Demo
 
         kind, start = Demo, Demo(config=start)
     chosen = tyro.cli(

@@ -12,18 +12,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from cooper_jax import evaluate, loop, metrics, setup
-from cooper_jax.compiled import Programs
 from cooper_jax.config import Config
-from cooper_jax.host import negatives
-from cooper_jax.host.data import Problem
+from cooper_jax.device.jits import key_data
+from cooper_jax.device.state import CooperState, ModelState, Packing, Pairs, Prompts, Rollout
+from cooper_jax.host.negatives import build as negatives
+from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.pool import Job, Pending
 from cooper_jax.host.verifier.verdict import RIGHT
-from cooper_jax.metrics import Timeline
-from cooper_jax.setup import PAIRS_SEED, REPLAY_SEED, ROLLOUT_SEED, Run
-from cooper_jax.sharding import fetch
-from cooper_jax.state import CooperState, ModelState, Packing, Pairs, Prompts, Rollout
-from cooper_jax.steps import key_data
+from cooper_jax.mesh.sharding import fetch
+from cooper_jax.programs import evaluate
+from cooper_jax.run import loop, metrics, setup
+from cooper_jax.run.compiled import Programs
+from cooper_jax.run.metrics import Timeline
+from cooper_jax.run.setup import PAIRS_SEED, REPLAY_SEED, ROLLOUT_SEED, Run
 
 
 def cooper_step(

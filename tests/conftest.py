@@ -16,8 +16,10 @@ import jax
 import numpy as np
 import pytest
 
-from cooper_jax import config, sharding, steps
+from cooper_jax import config
 from cooper_jax.config import Config, Model, Trainee
+from cooper_jax.device import jits as steps
+from cooper_jax.mesh import sharding
 
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
 

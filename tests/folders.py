@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+ROOT = Path(__file__).parent.parent
+"""The repository."""
 TEXTS = (
     "What is 12+34? Let us think step by step. 12+34=46, so the answer is \\boxed{46}.\n",
     "<question>What is 1+1?</question>\n<reference_answer>2</reference_answer>\n<completion>It is 2.</completion>\n",

@@ -23,11 +23,15 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from cooper_jax import config, cooper, evaluate, setup, sharding, steps
+from cooper_jax import config, cooper
 from cooper_jax.__main__ import main
 from cooper_jax.config import Config, Data, Model, Pairs, Prompting, Rollout, Trainee
-from cooper_jax.host import encode
-from cooper_jax.report import records
+from cooper_jax.device import jits as steps
+from cooper_jax.host.text import encode
+from cooper_jax.mesh import sharding
+from cooper_jax.programs import evaluate
+from cooper_jax.run import setup
+from cooper_jax.run.curves import records
 
 pytestmark = pytest.mark.usefixtures("one_device")
 SIZES: dict[str, Any] = {

@@ -12,11 +12,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from cooper_jax import config
 from cooper_jax.config import require
-from cooper_jax.host import arithmetic, benchmarks
-from cooper_jax.host.assistant import asked
+from cooper_jax.host import arithmetic
 from cooper_jax.host.cache import Cache, content_key
-from cooper_jax.host.data import Problem
+from cooper_jax.host.negatives.assistant import asked
 from cooper_jax.host.server import Chat, Server
+from cooper_jax.host.text import benchmarks
+from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 
 CHUNK = 1024

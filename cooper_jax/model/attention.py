@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.layout import Layout, with_layout_constraint
 
-from cooper_jax.sharding import activation_spec, constrain
+from cooper_jax.mesh.sharding import activation_spec, constrain
 
 MASKED = -1e30
 BLOCK = 128

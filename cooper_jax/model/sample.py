@@ -10,12 +10,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cooper_jax import sharding
 from cooper_jax.config import Model
+from cooper_jax.mesh import sharding
+from cooper_jax.mesh.sharding import constrain
 from cooper_jax.model import heads, transformer
 from cooper_jax.model.attention import Cache
 from cooper_jax.model.transformer import Layers, Params
-from cooper_jax.sharding import constrain
 
 SHRINK = 8
 """Rows are brought together when one in so many is still going."""

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from cooper_jax.config import Model
+from cooper_jax.mesh.sharding import constrain
 from cooper_jax.model import attention
 from cooper_jax.model.attention import TIME_AXES, Cache
-from cooper_jax.sharding import constrain
 
 Params = dict[str, Any]
 KV = tuple[jax.Array, jax.Array]

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import NamedSharding
 
-from cooper_jax import sharding
 from cooper_jax.config import Model, require
+from cooper_jax.mesh import sharding
 
 
 class Weight(NamedTuple):

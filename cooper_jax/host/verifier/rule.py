@@ -3,9 +3,9 @@
 from functools import lru_cache
 
 from cooper_jax.config import Extraction
-from cooper_jax.host.verifier import exact, symbolic
-from cooper_jax.host.verifier.exact import Text
-from cooper_jax.host.verifier.extract import has_box, has_phrase, last_number, stated_answer
+from cooper_jax.host.verifier.mathematics import exact, symbolic
+from cooper_jax.host.verifier.mathematics.exact import Text
+from cooper_jax.host.verifier.mathematics.extract import has_box, has_phrase, last_number, stated_answer
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 
 SHOWN = 2000

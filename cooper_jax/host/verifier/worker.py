@@ -70,7 +70,8 @@ def _judge(settings: Settings) -> Judge:
 
         judge: Judge = arithmetic.verify
     else:
-        from cooper_jax.host.verifier import rule, symbolic
+        from cooper_jax.host.verifier import rule
+        from cooper_jax.host.verifier.mathematics import symbolic
 
         symbolic.warm()
         judge = partial(rule.verify, extract=settings.extract)

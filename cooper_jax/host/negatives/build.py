@@ -1,0 +1,164 @@
+"""Pairs for the reward model: a right completion of the policy, and a wrong one that a rule proves wrong.
+
+The wrong one is a rewriting of the right one, or, for a share of the slots, a sample of the policy that scores high.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cooper_jax import config
+from cooper_jax.config import UserError
+from cooper_jax.host.negatives.assistant import Assistant, Request
+from cooper_jax.host.text.data import Problem
+from cooper_jax.host.verifier.pool import Job, Pool
+from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
+
+_FORMS = ("\\boxed", "####", "```", "</think>")
+"""Marks that both sides of a pair have, or neither: alone they would tell them apart."""
+REFUSALS = ("unfinished", "right", "unknown", "no_answer", "length", "form")
+"""Why a rewriting was not taken: it did not finish, is still right, cannot be judged, states no answer, is too long for
+the policy or of another length than the right one, or of another form."""
+
+
+_NO_POSITIVE = (
+    "no completion of any question was right in the last {steps} steps, so there is nothing to make pairs from and the "
+    "reward model stands still; start from a better policy, with easier questions or a larger rollout.group; if the "
+    "reward is high all the same, the policy has learned to please the reward model: train that faster"
+)
+_NO_PAIRS = (
+    "in each of the last {steps} steps less than {rate:.0%} of the slots with a right completion became pairs "
+    "(pairs.min_valid_rate): the assistant fails, and the reward model stands still; pairs/refused_... and "
+    "assistant/... in metrics.jsonl say why"
+)
+
+
+class Pair(NamedTuple):
+    """Two completions of one problem."""
+
+    problem: Problem
+    right: str
+    wrong: str
+
+
+def build(
+    problems: Sequence[Problem],
+    completions: Sequence[str],
+    verdicts: Sequence[Verdict],
+    assistant: Assistant,
+    verifier: Pool,
+    fits: Callable[[str], bool],
+    cfg: config.Pairs,
+    rng: np.random.Generator,
+    score_B: np.ndarray | None = None,
+) -> tuple[list[Pair | None], dict[str, float]]:
+    """`cfg.per_question` slots for each problem, None where no pair came about; and counts for the log.
+
+    A problem with a right completion draws its positives from the right ones by `rng`, each used once before any is
+    used twice; one without is not sent to the assistant. A rewriting is accepted only if it is a text the policy could
+    have finished (`fits`), states an answer, the rule proves that answer wrong, and form and length are those of the
+    positive; else the assistant tries again. `score_B` [P*G] is needed where `cfg.on_policy` > 0.
+    """
+    group = len(completions) // len(problems)
+    positives: list[Request | None] = []
+    slots: list[Pair | None] = []
+    for i, problem in enumerate(problems):
+        row = range(i * group, (i + 1) * group)
+        right = {completions[j]: verdicts[j].answer or "" for j in row if verdicts[j].verdict == RIGHT}
+        texts = sorted(right)
+        order = rng.permutation(len(texts))
+        wrong = _sampled(row, completions, verdicts, score_B) if score_B is not None and texts else []
+        for slot in range(cfg.per_question):
+            text = texts[order[slot % len(texts)]] if texts else ""
+            positives.append(Request(problem, text, right[text]) if texts else None)
+            taken = bool(wrong) and rng.random() < cfg.on_policy
+            slots.append(Pair(problem, text, wrong.pop(0)) if taken else None)
+
+    sampled = sum(slot is not None for slot in slots)
+    asked, refused = 0, Counter[str]()
+    for _ in range(cfg.tries):
+        open_slots = [i for i, request in enumerate(positives) if request is not None and slots[i] is None]
+        if not open_slots and not assistant.lockstep:
+            break
+        requests = [request for i in open_slots if (request := positives[i]) is not None]
+        texts = assistant.rewrite(requests, rng)
+        jobs = [Job(r.problem.reference, t or "", t is not None) for r, t in zip(requests, texts, strict=True)]
+        judged = verifier.submit(jobs).result()
+        for i, request, text, verdict in zip(open_slots, requests, texts, judged, strict=True):
+            asked += 1
+            if refusal := _refusal(request.completion, text, verdict, fits, cfg.length_ratio):
+                refused[refusal] += 1
+            else:
+                slots[i] = Pair(request.problem, request.completion, (text or "").strip())
+    valid = sum(slot is not None for slot in slots)
+    return slots, {
+        "pairs/valid": float(valid),
+        "pairs/valid_rate": valid / len(slots),
+        "pairs/on_policy": float(sampled),
+        "pairs/questions_with_positive": float(sum(p is not None for p in positives) // cfg.per_question),
+        "pairs/assistant_asked": float(asked),
+        "pairs/assistant_refused": float(refused.total()),
+        **{f"pairs/refused_{reason}": float(refused[reason]) for reason in REFUSALS},
+    }
+
+
+def _sampled(row: range, completions: Sequence[str], verdicts: Sequence[Verdict], score_B: np.ndarray) -> list[str]:
+    """Samples of one question that state an answer and are proved wrong, each text once, by falling score."""
+    wrong = [j for j in row if verdicts[j].verdict == WRONG and verdicts[j].answer is not None]
+    return list(dict.fromkeys(completions[j] for j in sorted(wrong, key=lambda j: (-score_B[j], j))))
+
+
+def _refusal(right: str, text: str | None, verdict: Verdict, fits: Callable[[str], bool], ratio: float) -> str | None:
+    """Why `text` is no negative to `right`: one of `REFUSALS`, or None."""
+    if text is None:
+        return "unfinished"
+    if verdict.verdict != WRONG:
+        return "unknown" if verdict.verdict == UNKNOWN else "right"
+    if verdict.answer is None:
+        return "no_answer"
+    sizes = len(text.strip()), len(right.strip())
+    if not fits(text) or max(sizes) > ratio * min(sizes):
+        return "length"
+    if any((mark in text) != (mark in right) for mark in _FORMS):
+        return "form"
+    return None
+
+
+class Starvation:
+    """Ends a run whose reward model gets no pairs: it would be a static one, and be hacked.
+
+    `past(step)` are the records up to a step: what was before this process is counted too.
+    """
+
+    def __init__(self, cfg: config.Pairs, past: Callable[[int], Iterable[Mapping[str, float]]]) -> None:
+        self._cfg = cfg
+        self._past: Callable[[int], Iterable[Mapping[str, float]]] | None = past
+        self._without_positive = self._without_pairs = 0
+
+    def note(self, step: int, record: Mapping[str, float]) -> str | None:
+        """Count a step (the first is 1) by its `pairs/` figures; a warning, where one is due.
+
+        Raises UserError when patience ends.
+        """
+        if self._past:
+            for earlier in self._past(step - 1):
+                self._count(earlier)
+            self._past = None
+        self._count(record)
+        patience, warn_at = self._cfg.patience, -(-self._cfg.patience // 2)
+        for count, trouble in ((self._without_positive, _NO_POSITIVE), (self._without_pairs, _NO_PAIRS)):
+            said = trouble.format(steps=count, rate=self._cfg.min_valid_rate)
+            if count >= patience:
+                raise UserError(said)
+            if count == warn_at:
+                return f"{said}; the run ends after {patience} such steps"
+        return None
+
+    def _count(self, record: Mapping[str, float]) -> None:
+        slots = record.get("pairs/questions_with_positive", 0) * self._cfg.per_question
+        self._without_positive = 0 if slots else self._without_positive + 1
+        if slots:
+            starved = record["pairs/valid"] < self._cfg.min_valid_rate * slots
+            self._without_pairs = self._without_pairs + 1 if starved else 0

@@ -1,0 +1,186 @@
+"""Benchmark files as they are published, each a row format of its own, as questions with references.
+
+docs/data.md shows a row of each.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cooper_jax.config import UserError, require
+from cooper_jax.host.text.data import Problem, text
+
+Row = dict[str, Any]
+_TYPESETTING = re.compile(r"(\\\\|\\noindent|\\end\{problem\}|\s)+$")
+"""What Math Odyssey's rows still have of the LaTeX file they were cut from."""
+
+
+class Question(NamedTuple):
+    """A problem of a benchmark, and its kind, by which results may be told apart: level or subject; may be empty."""
+
+    problem: Problem
+    kind: str
+
+
+class Judgement(NamedTuple):
+    """A completion that people labelled right or wrong: a test of the reward model."""
+
+    problem: Problem
+    completion: str
+    right: bool
+    kind: str
+    subkind: str
+
+
+def _gsm8k(row: Row) -> Question:
+    _, mark, answer = text("answer", row["answer"]).rpartition("####")
+    if not mark:
+        raise ValueError("the answer holds no ####")
+    return Question(Problem(text("question", row["question"]), text("answer", answer)), "")
+
+
+def _svamp(row: Row) -> Question:
+    if "question_concat" in row:
+        question = text("question_concat", row["question_concat"])
+    else:
+        question = f"{text('Body', row['Body']).rstrip(' .')}. {text('Question', row['Question'])}"
+    # The original file gives numbers, a later edition text: 1.0 and "1.0" are both 1.
+    return Question(Problem(question, text("Answer", float(row["Answer"]))), row.get("Type") or "")
+
+
+def _math500(row: Row) -> Question:
+    problem = Problem(text("problem", row["problem"]), text("answer", row["answer"]))
+    return Question(problem, f"level {row['level']}" if "level" in row else "")
+
+
+def _olympiadbench(row: Row) -> Question:
+    answers = row["final_answer"]
+    if isinstance(answers, list):
+        answers = ", ".join(text("final_answer", answer) for answer in answers)
+    question = text("question", row["question"])
+    if row.get("context"):
+        question = f"{text('context', row['context'])}\n{question}"
+    return Question(Problem(question, text("final_answer", answers)), row.get("subfield") or "")
+
+
+def _odyssey(row: Row) -> Question:
+    inner = next(iter(row.values())) if len(row) == 1 else row  # {"Problem_1": {...}}, or what is inside alone
+    if not isinstance(inner, dict):
+        raise ValueError('needs {"Problem_1": {"question": ..., "answer": ...}}')
+    question, answer = (text(name, _TYPESETTING.sub("", text(name, inner[name]))) for name in ("question", "answer"))
+    return Question(Problem(question, answer), inner.get("level") or "")
+
+
+def _verifybench(row: Row) -> Judgement:
+    right = row["gold_correct"]
+    if right not in (True, False):
+        raise ValueError(f"gold_correct = {right!r:.80} is not true or false")
+    return Judgement(
+        Problem(text("question", row["question"]), text("answer", row["answer"])),
+        text("completion", row["completion"], empty=True),
+        bool(right),
+        row.get("answer_type") or "",
+        row.get("answer_subtype") or "",
+    )
+
+
+POLICY: dict[str, Callable[[Row], Question]] = {
+    "gsm8k": _gsm8k,
+    "svamp": _svamp,
+    "math500": _math500,
+    "olympiadbench": _olympiadbench,
+    "odyssey": _odyssey,
+}
+REWARD: dict[str, Callable[[Row], Judgement]] = {"verifybench": _verifybench, "verifybench-hard": _verifybench}
+
+
+def split_name(named: str) -> tuple[str, str]:
+    """`NAME:PATH` -> (NAME, PATH). Raises UserError for a name that is no format."""
+    name, _, path = named.partition(":")
+    if not path or name not in POLICY | REWARD:
+        known = ", ".join(POLICY | REWARD)
+        raise UserError(f"evaluation.sets: {named!r} is not NAME:PATH with NAME one of {known}; e.g. gsm8k:test.jsonl")
+    return name, path
+
+
+def read(name: str, path: str) -> list[Any]:
+    """The file at `path` as questions, or as judgements, of the format `name`.
+
+    Raises UserError: as `rows`, or a row (named by its line) that is not of the format.
+    """
+    parse: Callable[[Row], Any] = (POLICY | REWARD)[name]
+    parsed = []
+    for where, row in rows(path):
+        try:
+            parsed.append(parse(row))
+        except KeyError as error:
+            raise UserError(f"{where}: a row of {name} needs {error}; it has {', '.join(map(str, row))}") from None
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{where}: not a row of {name}: {error}") from None
+    return parsed
+
+
+def completions(path: str) -> Iterator[tuple[str, Problem, str, Row]]:
+    """Completions to be judged or scored, each with its place: the columns question, reference_answer, completion.
+
+    Raises UserError: as `rows`, or a row (named by its line) without one of them as text.
+    """
+    for place, row in rows(path):
+        try:
+            question, reference = (text(name, row[name]) for name in ("question", "reference_answer"))
+            completion = text("completion", row["completion"], empty=True)
+        except KeyError as error:
+            raise UserError(f"{place}: needs {error}; it has {', '.join(map(str, row))}") from None
+        except ValueError as error:
+            raise UserError(f"{place}: {error}") from None
+        yield place, Problem(question, reference), completion, row
+
+
+def rows(path: str) -> Iterator[tuple[str, Row]]:
+    """Each row and its place, of a parquet file, a file of JSON lines, or one JSON array of objects.
+
+    Raises UserError: no such file, no row, not parquet or JSON.
+    """
+    require(Path(path).is_file(), f"{path}: no such file")
+    found = _parquet(path) if path.endswith(".parquet") else _lines_or_array(path)
+    place = None
+    for place, row in found:
+        require(isinstance(row, dict), f"{place}: not a JSON object")
+        yield place, row
+    require(place is not None, f"{path} has no rows")
+
+
+def _parquet(path: str) -> Iterator[tuple[str, Any]]:
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} is not a parquet file, or damaged: {error}") from None
+    yield from ((f"{path}, row {number}", row) for number, row in enumerate(table.to_pylist()))
+
+
+def _lines_or_array(path: str) -> Iterator[tuple[str, Any]]:
+    try:
+        whole = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not text: {error}; use .jsonl, .json or .parquet") from None
+    if whole.lstrip().startswith("["):
+        yield from ((f"{path}, object {number}", row) for number, row in enumerate(_json(path, 1, whole), 1))
+        return
+    for number, line in enumerate(whole.split("\n"), 1):
+        if line.strip():
+            yield f"{path}, line {number}", _json(path, number, line)
+
+
+def _json(path: str, line: int, whole: str) -> Any:
+    try:
+        return json.loads(whole)
+    except json.JSONDecodeError as error:
+        where = f"{path}, line {line + error.lineno - 1}"
+        raise UserError(f"{where}: not JSON: {error.msg} at character {error.colno}") from None
+    except RecursionError:
+        raise UserError(f"{path}, line {line}: nested too deeply") from None

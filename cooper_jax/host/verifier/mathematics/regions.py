@@ -1,0 +1,158 @@
+"""Sets of real numbers: unions of intervals with exact ends, from inequalities, brackets and points."""
+
+from cooper_jax.host.verifier.mathematics import algebra
+from cooper_jax.host.verifier.mathematics.algebra import Mono, Ratio, Unreadable
+from cooper_jax.host.verifier.mathematics.kinds import (
+    Answer,
+    End,
+    Group,
+    Inequality,
+    Infinite,
+    Named,
+    Pair,
+    Region,
+    Value,
+    Words,
+)
+
+
+def solved(op: str, low: Ratio) -> Answer:
+    """`low` op 0 as a region of the one monomial it is linear in, or as it stands."""
+    constant: algebra.Poly = {}
+    slope: dict[Mono, algebra.Poly] = {}
+    for m, c in low.num.items():
+        fixed = frozenset((a, r) for a, r in m if a[0] in ("p", "c", "pi", "e", "i"))
+        free = m - fixed
+        if free:
+            slope.setdefault(free, {})[fixed] = c
+        else:
+            constant[m] = c
+    if low.den != algebra.UNIT or len(slope) != 1 or not _simple(next(iter(slope))):
+        if not slope and not algebra.symbols(low):
+            raise Unreadable("an inequality of numbers")
+        return Inequality(op, low)
+    ((free, factor),) = slope.items()
+    scale = Ratio(factor, algebra.UNIT)
+    sign = algebra.real(scale)
+    bound = algebra.div(algebra.neg(Ratio(constant, algebra.UNIT)), scale)
+    if sign is None or algebra.real(bound) is None:
+        return Inequality(op, low)
+    infinite = End(None, False, -1), End(None, False, 1)
+    if op == "!=":
+        return excluded(bound, free)
+    if sign > 0:
+        return Region(((infinite[0], End(bound, op == "<=")),), free)
+    return Region(((End(bound, op == "<="), infinite[1]),), free)
+
+
+def _simple(m: Mono) -> bool:
+    """Whether a monomial is one variable, or f(x)."""
+    return all(r == 1 and (a[0] == "v" or (a[0] == "f" and a[1].endswith("()"))) for a, r in m) and len(m) == 1
+
+
+def named_value(a: Answer) -> Answer:
+    return a.value if isinstance(a, Named) else a
+
+
+def region(a: Answer) -> Region | None:
+    """`a` as a region of the real line, if it can be one."""
+    a = named_value(a)
+    if isinstance(a, Region):
+        return a
+    if isinstance(a, Pair):
+        ends = [_end(a.first, a.left == "[", -1), _end(a.second, a.right == "]", 1)]
+        if ends[0] is None or ends[1] is None or not ends[0].number < ends[1].number:
+            return None
+        return Region(((ends[0], ends[1]),))
+    if isinstance(a, Group) and a.kind == "{":
+        points = [_end(x, True, 1) for x in a.items]
+        if any(p is None or p.at is None for p in points):
+            return None
+        return union([Region(((p, p),)) for p in points if p is not None])
+    if isinstance(a, Words) and a.text in DOMAINS:
+        return Region(((End(None, False, -1), End(None, False, 1)),))
+    if isinstance(a, Value):
+        point = _end(a, True, 1)
+        return Region(((point, point),)) if point is not None and point.at is not None else None
+    return None
+
+
+DOMAINS = {"the set R", "all real numbers", "all reals", "real numbers"}
+"""The real numbers in words."""
+
+
+def _end(a: Answer, closed: bool, side: int) -> End | None:
+    if isinstance(a, Infinite):
+        return End(None, False, a.sign) if a.sign == side else None
+    if isinstance(a, Value) and a.unit is None and not a.percent and algebra.real(a.ratio) is not None:
+        return End(a.ratio, closed)
+    return None
+
+
+def _same_of(regions: list[Region]) -> Mono | None:
+    named = {r.of for r in regions if r.of is not None}
+    if len(named) > 1:
+        raise Unreadable("intervals of different variables")
+    return named.pop() if named else None
+
+
+def union(regions: list[Region]) -> Region:
+    """The union, as disjoint intervals in order."""
+    of = _same_of(regions)
+    pending = sorted((i for r in regions for i in r.intervals), key=lambda i: (i[0].number, not i[0].closed))
+    out: list[tuple[End, End]] = []
+    for low, high in pending:
+        if out:
+            before = out[-1][1]
+            gap = _order(low, before)
+            if gap < 0 or (gap == 0 and (low.closed or before.closed)):
+                further = _order(high, before)
+                if further > 0 or (further == 0 and high.closed):
+                    out[-1] = (out[-1][0], high)
+                continue
+        out.append((low, high))
+    return Region(tuple(out), of)
+
+
+def excluded(at: Ratio | None, of: Mono | None) -> Region:
+    """All numbers but one."""
+    return Region(((End(None, False, -1), End(at, False)), (End(at, False), End(None, False, 1))), of)
+
+
+def disjoint(a: Region, b: Region) -> bool:
+    """Whether nothing is in both."""
+    try:
+        intersection([a, b])
+    except Unreadable:
+        return True
+    return False
+
+
+def intersection(regions: list[Region]) -> Region:
+    of = _same_of(regions)
+    current = list(regions[0].intervals)
+    for r in regions[1:]:
+        current = [
+            (low, high)
+            for a in current
+            for b in r.intervals
+            for low in [_inner(a[0], b[0], 1)]
+            for high in [_inner(a[1], b[1], -1)]
+            if _order(low, high) < 0 or (_order(low, high) == 0 and low.closed and high.closed)
+        ]
+    if not current:
+        raise Unreadable("the inequalities contradict each other")
+    return Region(tuple(current), of)
+
+
+def _inner(a: End, b: End, side: int) -> End:
+    order = _order(a, b) * side
+    if order == 0:
+        return a if not a.closed else b
+    return a if order > 0 else b
+
+
+def _order(a: End, b: End) -> int:
+    if a.at is not None and b.at is not None and algebra.equal(a.at, b.at):
+        return 0
+    return (a.number > b.number) - (a.number < b.number)

@@ -1,0 +1,126 @@
+"""`cooper annotate`: completions labelled where the rule and a second judge agree (hybrid annotation)."""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from cooper_jax import config
+from cooper_jax.config import Config, Trainee, require
+from cooper_jax.host import judge
+from cooper_jax.host.cache import Cache
+from cooper_jax.host.judge import Judge, LenientJudge, Row, ServerJudge
+from cooper_jax.host.server import Server
+from cooper_jax.host.text import data
+from cooper_jax.host.verifier.pool import Job
+from cooper_jax.programs.generate import Sampler
+from cooper_jax.run import loop, setup
+from cooper_jax.run.frozen import MeshJudge
+from cooper_jax.run.setup import Machine
+
+ANNOTATE_SEED = 20
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """`cooper annotate IN --out DIR`: completions of a file, judged without a model of ours."""
+
+    out: str
+    """Directory of labels.parquet, report.json, report.md and the judge's opinions; running again continues."""
+    judge: Literal["server", "mesh", "lenient"] = "server"
+    """server: a model reading Yes or No; mesh: the same, loaded here; lenient: the built-in task's second opinion."""
+    model: config.Frozen = field(default_factory=config.Frozen)
+    """Of the judge "mesh"."""
+    server: config.Server = field(default_factory=lambda: config.Annotate().server)
+    prompt: str = config.JUDGE_PROMPT
+    """What a model is asked; {question}, {reference} and {completion} are put in."""
+    verifier: config.Verifier = field(default_factory=config.Verifier)
+
+
+def annotate_file(rows: str, cfg: FromFile) -> None:
+    """Label the completions in the file `rows`: JSONL or parquet, see `judge.read_rows`."""
+    how = config.Annotate(dir=cfg.out, rows=rows, judge=cfg.judge, server=cfg.server, mesh=cfg.model, prompt=cfg.prompt)
+    anyone = Trainee()
+    annotate(Config(anyone, anyone, dir=cfg.out, annotate=how, verifier=cfg.verifier, data=config.Data(source="")))
+
+
+def annotate(cfg: Config) -> None:
+    """Label the completions in `cfg.annotate.rows`, or else samples of the policy, into `cfg.annotate.dir`.
+
+    The policy is the one in `policy.init`.
+    """
+    require(
+        cfg.policy.init != "" or cfg.annotate.rows != "",
+        "annotate samples from a trained policy: set policy.init to its run directory, or annotate.rows to a file",
+    )
+    loop.make_dir(cfg.annotate.dir)
+    with setup.machine(cfg, **({} if cfg.annotate.rows else {"policy": cfg.policy})) as here:
+        loop.write_config(here.cfg, cfg.annotate.dir)
+        _label(judge.read_rows(cfg.annotate.rows) if cfg.annotate.rows else _sample(here.cfg, here), here)
+
+
+def _label(rows: Sequence[Row], here: Machine) -> None:
+    """Write `labels.parquet` (VerifyRM's columns, and who said what), `report.json` and `report.md`."""
+    out = Path(here.cfg.annotate.dir)
+    pending = here.verifier.submit([Job(row.problem.reference, row.completion, row.finished) for row in rows])
+    said: list[judge.Opinion | None] = []
+    with ExitStack() as stack:
+        cache = stack.enter_context(Cache(out / "opinions.jsonl"))
+        other = _judge(here, stack)
+        for done, some in judge.opinions(other, rows, cache):
+            said += some
+            print(f"annotate: judged {done} of {len(rows)}", flush=True)
+    verdicts = pending.result()
+    kept = judge.labelled(rows, verdicts, said, other.name)
+    figures = judge.report(rows, verdicts, said, other.name)
+    (out / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (out / "report.md").write_text(judge.markdown(figures))
+    _show(figures)
+    require(len(kept) > 0, f"rule and judge agree on no completion; nothing to label. {out}/report.md has examples")
+    path = out / "labels.parquet"
+    pq.write_table(pa.Table.from_pylist(kept), f"{path}.part")
+    os.replace(f"{path}.part", path)
+    if figures["dropped_judge_silent"]:
+        print(f"the judge gave no answer on {figures['dropped_judge_silent']} rows; run again to ask for those alone")
+    print(f"wrote {path}, report.json and report.md")
+
+
+def _judge(here: Machine, stack: ExitStack) -> Judge:
+    cfg = here.cfg.annotate
+    if cfg.judge == "lenient":
+        return LenientJudge()
+    if cfg.judge == "mesh":
+        model = setup.frozen_model("annotate.mesh", cfg.mesh, here.cfg.data.source, here.mesh, cfg.mesh.batch)
+        return MeshJudge(model, cfg.mesh, cfg.prompt)
+    server = replace(cfg.server, cache=cfg.server.cache or str(Path(cfg.dir) / "replies.jsonl"))
+    return ServerJudge(stack.enter_context(Server(server)), server, cfg.prompt)
+
+
+def _show(figures: dict[str, Any]) -> None:
+    others = sorted({cell["judge"] for cell in figures["cells"]})
+    counts = {(cell["rule"], cell["judge"]): cell["count"] for cell in figures["cells"]}
+    agreement = "" if figures["agreement"] is None else f", agreement {figures['agreement']:.3f}"
+    title = f"kept {figures['kept']} of {figures['rows']} completions{agreement}"
+    table = Table("rule", *(f"judge says {name}" for name in others), title=title)
+    for rule in sorted({rule for rule, _ in counts}):
+        table.add_row(rule, *(str(counts.get((rule, name), 0)) for name in others))
+    Console().print(table)
+
+
+def _sample(cfg: Config, here: Machine) -> list[Row]:
+    params = setup.load_params(cfg.policy.init, "policy", cfg.policy, here.mesh)
+    source = setup.usable(data.training(cfg.data), here, training=True)
+    order = np.random.default_rng([cfg.seed, ANNOTATE_SEED]).permutation(len(source))
+    problems = [source[order[i % len(source)]] for i in range(cfg.annotate.completions)]
+    sampler = Sampler(here, 1, cfg.annotate.temperature, cfg.rollout.top_p, ANNOTATE_SEED)
+    drawn = [c for _, some in sampler.batches(params, problems) for c in some]
+    return [Row(p, c.text, c.finished) for p, c in zip(problems, drawn, strict=True)]

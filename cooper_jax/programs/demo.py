@@ -1,0 +1,112 @@
+"""`cooper demo`: the paper's figure on the built-in task: a warm start, a reward model, three arms."""
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from cooper_jax.config import Config, require
+from cooper_jax.cooper import train
+from cooper_jax.programs.annotate import annotate
+from cooper_jax.programs.evaluate import measure
+from cooper_jax.programs.fit_reward import fit_reward
+from cooper_jax.programs.sft import sft
+from cooper_jax.run import curves as report
+
+ARMS: dict[str, dict[str, Any]] = {
+    "rule": {"reward_source": "rule", "train_reward": False},
+    "static": {"reward_source": "model", "train_reward": False},
+    "cooper": {"reward_source": "model", "train_reward": True},
+}
+_INSTEAD = {
+    **dict.fromkeys(("dir", "sft.dir", "annotate.dir", "fit.dir", "fit.data"), "--out, under which all of them lie"),
+    **dict.fromkeys(("policy.init", "reward.init"), "cooper train, which takes a start of your own"),
+    **dict.fromkeys(("reward_source", "train_reward"), "--arms"),
+    "seed": "--seeds",
+}
+_QUICK = dict.fromkeys(("steps", "eval_every"), "them without --quick")
+"""Settings that the demo gives a value of its own, and what a user wants who sets one."""
+LAST = 5
+"""`final_reward` is the mean of so many last steps."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What to run, and the configuration that every arm shares."""
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    seeds: tuple[int, ...] = (0,)
+    """Each seed has its own warm start, reward model and arms."""
+    arms: tuple[str, ...] = field(default=tuple(ARMS))
+    out: Path = Path("runs/demo")
+    """Runs, report.png and results.json; running again continues."""
+    quick: bool = False
+    """Fewer steps: about a minute and a half."""
+
+    def __post_init__(self) -> None:
+        require(len(self.seeds) > 0, "demo --seeds: name at least one")
+        unknown = [arm for arm in self.arms if arm not in ARMS]
+        require(not unknown and len(self.arms) > 0, f"demo --arms {' '.join(unknown)}: choose from {', '.join(ARMS)}")
+
+
+def check(chosen: Demo, loaded: Config) -> None:
+    """Raise UserError where an option sets, other than the `loaded` file, what the demo sets itself."""
+    for name, instead in (_INSTEAD | (_QUICK if chosen.quick else {})).items():
+        value, before = (reduce(getattr, name.split("."), cfg) for cfg in (chosen.config, loaded))
+        option = f"--{name.replace('_', '-')} {value}"
+        require(value == before, f"demo {option}: the demo has its own; use {instead}")
+
+
+def demo(cfg: Demo) -> None:
+    """Run all arms of all seeds, then write `results.json` and `report.png` and print the table."""
+    begun = time.perf_counter()
+    shared = quick(cfg.config) if cfg.quick else cfg.config
+    seeds = [_seed(replace(shared, seed=seed), seed, cfg.arms, cfg.out / f"seed{seed}") for seed in cfg.seeds]
+    results = {"seconds": round(time.perf_counter() - begun, 1), "seeds": seeds}
+    (cfg.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    report.three_arms(results, cfg.out)
+
+
+def quick(cfg: Config) -> Config:
+    """The same story in fewer steps."""
+    return replace(cfg, steps=50, eval_every=10)
+
+
+def _seed(cfg: Config, seed: int, arms: tuple[str, ...], out: Path) -> dict[str, Any]:
+    warm, labels, reward = (str(out / name) for name in ("sft", "labels", "reward"))
+    cfg = replace(
+        cfg,
+        policy=replace(cfg.policy, init=warm),
+        reward=replace(cfg.reward, init=reward),
+        sft=replace(cfg.sft, dir=warm),
+        annotate=replace(cfg.annotate, dir=labels),
+        fit=replace(cfg.fit, dir=reward, data=str(Path(labels) / "labels.parquet")),
+    )
+    print(f"seed {seed}: warm start, labels, reward model, then {', '.join(arms)}", flush=True)
+    sft(cfg)
+    annotate(cfg)
+    fit_reward(cfg)
+    result: dict[str, Any] = {"seed": seed, "warm_start": _figures(cfg, warm), "arms": {}}
+    for arm in arms:
+        run = replace(cfg, dir=str(out / arm), **ARMS[arm])
+        print(f"seed {seed}: {arm}", flush=True)
+        train(run)
+        rewards = [r["reward/mean"] for r in report.records(run.dir)][-LAST:]
+        result["arms"][arm] = _figures(run, run.dir) | {"final_reward": sum(rewards) / len(rewards)}
+    return result
+
+
+def _figures(cfg: Config, run_dir: str) -> dict[str, float]:
+    sampled, greedy = measure(
+        replace(cfg, evaluation=replace(cfg.evaluation, temperatures=(1.0, 0.0))), run_dir
+    ).values()
+    return {
+        "accuracy": sampled["accuracy"],
+        "standard_error": sampled["standard_error"],
+        "greedy": greedy["accuracy"],
+        "questions": sampled["questions"],
+    }

@@ -1,0 +1,71 @@
+"""`cooper export`: a trained model as a folder that transformers loads."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal
+
+import jax
+import tyro
+
+from cooper_jax import config
+from cooper_jax.config import Mesh, Trainee, require
+from cooper_jax.device import jits as steps
+from cooper_jax.host import arithmetic
+from cooper_jax.mesh import sharding
+from cooper_jax.model import hf, weights
+from cooper_jax.run import checkpoint, loop
+
+
+@dataclass(frozen=True)
+class Export:
+    """Which model of which run, and where to."""
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Run directory; its newest checkpoint is read, of `fit-reward` the best."""
+    model: Literal["policy", "reward"]
+    """The policy becomes a causal language model, the reward model a sequence classifier with one label."""
+    to: Path
+    """Folder to make; nothing is overwritten."""
+    dtype: hf.Dtype = "float32"
+    """float32 loses nothing, bfloat16 takes half the room."""
+    mesh: Mesh = field(default_factory=Mesh)
+    """Devices that hold the weights meanwhile."""
+
+
+def export(cfg: Export) -> None:
+    """Write config, weights and tokenizer of `cfg.model` into `cfg.to`."""
+    hf.check_empty(cfg.to)
+    require(not hf.is_folder(cfg.run), f"{cfg.run} is a Hugging Face folder already; give the directory of a run")
+    ran = config.from_json(cfg.run / "config.json")
+    trainee: Trainee = getattr(ran, cfg.model)
+    scored = cfg.model == "reward"
+    require(trainee.model.given, f"the run in {cfg.run} has no {cfg.model} model")
+    mesh = sharding.make_mesh(cfg.mesh)
+    weights.check_mesh(cfg.model, trainee.model, mesh)
+    kept, tokenizer = loop.origin(cfg.run, cfg.model), cfg.run / "tokenizer" / cfg.model
+    original = json.loads((kept / "config.json").read_text()) if kept.is_dir() else {}
+    with TemporaryDirectory() as made, jax.set_mesh(mesh), jax.transfer_guard("disallow"):
+        if not tokenizer.is_dir() and ran.data.source == "arithmetic":
+            tokenizer = Path(made)
+            arithmetic.Tokenizer().export(tokenizer)
+        pad_id = _pad_id(tokenizer, original) if scored else None
+        like = steps.abstract_params(trainee, scored, mesh)
+        params = checkpoint.load_params(str(cfg.run), cfg.model, like)
+        arrays = steps.unload(params, trainee.model, scored, cfg.dtype, mesh)
+        beside = [folder for folder in (kept, tokenizer) if folder.is_dir()]
+        hf.save(cfg.to, trainee.model, scored, cfg.dtype, arrays, original, pad_id, beside)
+    print(f"wrote {cfg.to}")
+
+
+def _pad_id(folder: Path, original: dict[str, Any]) -> int:
+    """The token by which a classifier finds the end of a text. Raises UserError where none is set."""
+    if not folder.is_dir():
+        require("pad_token_id" in original, f"{folder}: no tokenizer there, so the classifier's pad token is not known")
+        return original["pad_token_id"]
+    from transformers import AutoTokenizer
+
+    pad = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False).pad_token_id
+    require(pad is not None, f"the tokenizer in {folder} has no pad token, and a classifier needs one; set it there")
+    return pad

@@ -1,0 +1,72 @@
+"""`cooper score`: what a reward model says of completions in a file."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from rich.progress import track
+from scipy.special import expit
+
+from cooper_jax.config import Config, Data, Judging, Mesh, Model, Trainee, require
+from cooper_jax.device import jits as steps
+from cooper_jax.host.text import benchmarks, encode
+from cooper_jax.mesh import sharding
+from cooper_jax.run import setup
+
+
+@dataclass(frozen=True)
+class Score:
+    """A reward model and the rows that it reads."""
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """Hugging Face folder, or run directory of which the reward model is taken."""
+    rows: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
+    """JSON lines (or parquet) with question, reference_answer, completion."""
+    out: Path
+    """JSON lines to write: score, in (0, 1), and logit, in the order of the rows."""
+    length: int = 0
+    """Tokens of a text given to the model; a longer completion loses its head, and a marker says so. 0: judging.length
+    of the run; of a folder, its default, 2048."""
+    batch: int = 16
+    """Texts scored at a time."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Compute type of the blocks."""
+    mesh: Mesh = field(default_factory=Mesh)
+    """Devices that hold the weights."""
+
+    def __post_init__(self) -> None:
+        require(self.length >= 0, f"--length {self.length}: must not be negative")
+        require(self.batch >= 1, f"--batch {self.batch}: must be at least 1")
+
+
+def score(cfg: Score) -> None:
+    """Write `cfg.out`. Raises UserError: a row that cannot be read or does not fit, or not a reward model."""
+    require(cfg.out.parent.is_dir() and not cfg.out.is_dir(), f"--out {cfg.out}: give a file in a folder that is there")
+    require(cfg.out.resolve() != cfg.rows.resolve(), f"--out {cfg.out} is the file of the rows; give another")
+    places, problems, completions, _ = zip(*benchmarks.completions(str(cfg.rows)), strict=True)
+    trained = setup.ran(cfg.model)
+    reward = Trainee(Model(dtype=cfg.dtype), init=cfg.model)
+    whole = Config(policy=Trainee(), reward=reward, data=trained.data if trained else Data(source=""), mesh=cfg.mesh)
+    limit = cfg.length or (trained or whole).judging.length
+    with setup.machine(whole, reward=reward) as here:
+        sharding.rows_divide(here.mesh, batch=cfg.batch)
+        tok = here.tokenizers["reward"]
+        for place, size in zip(places, encode.window_sizes(problems, tok), strict=True):
+            require(size <= limit, f"{place}: question and reference need --length {size}, over {limit}")
+        rows = encode.judged(problems, completions, tok, limit)
+        here.cfg = replace(here.cfg, judging=Judging(max(map(len, rows)), cfg.batch))
+        params = setup.load_params(cfg.model, "reward", here.cfg.reward, here.mesh)
+        logits = steps.make_logits(here.cfg.reward.model, here.mesh)
+        parts = []
+        for start in track(range(0, len(rows), cfg.batch), "score"):
+            some = [rows[i % len(rows)] for i in range(start, start + cfg.batch)]
+            parts.append(sharding.fetch(logits(params, here.put(here.packed(some)))))
+    logit_R = np.concatenate(parts)[: len(rows)].astype(float)
+    score_R = expit(logit_R)
+    with cfg.out.open("w") as file:
+        for one, logit in zip(score_R, logit_R, strict=True):
+            file.write(json.dumps({"score": float(one), "logit": float(logit)}) + "\n")
+    print(f"wrote {cfg.out}: {len(rows)} rows, mean score {score_R.mean():.3f}")

@@ -1,0 +1,166 @@
+"""Checkpoints of both models and the data cursor, with orbax: whole or absent, never half-written."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import jax
+import orbax.checkpoint as ocp
+from etils import epath
+from flax.traverse_util import flatten_dict
+
+from cooper_jax.config import UserError, require
+from cooper_jax.device.state import CooperState
+
+SPARE_BYTES = 1 << 20
+"""Room for a checkpoint's metadata."""
+
+
+class Checkpointer:
+    """The checkpoints of one run directory; a context manager that waits for the last write.
+
+    The newest `keep` are kept and, with `best`, the one saved with the greatest figure.
+    """
+
+    def __init__(self, run_dir: str, keep: int, best: bool = False) -> None:
+        self._folder = (Path(run_dir) / "checkpoints").absolute()
+        newest = ocp.checkpoint_managers.LatestN(n=keep)
+        highest = ocp.checkpoint_managers.BestN(get_metric_fn=_figure, n=1, keep_checkpoints_without_metrics=False)
+        # No background delete or save thread may outlive a failure: writes are awaited in `save`.
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=ocp.checkpoint_managers.AnyPreservationPolicy([newest, highest]),
+            best_fn=_figure if best else None,
+            enable_async_checkpointing=False,
+        )
+        self._manager = ocp.CheckpointManager(self._folder, options=options)
+
+    def latest(self) -> int | None:
+        """Step of the newest complete checkpoint."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: CooperState, cursor: int, figure: float | None = None) -> None:
+        """Write a checkpoint; it appears under its name only once it is complete. `figure` is what `best` compares
+        (-inf: not known).
+
+        Raises UserError where the disk has no room for it.
+        """
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + SPARE_BYTES
+        free = shutil.disk_usage(self._folder).free
+        require(
+            free >= needed,
+            f"no space left: the checkpoint of step {step} needs {needed / 1e6:.0f} MB and {self._folder} has "
+            f"{free / 1e6:.0f} MB free; free some, and run the same command to continue from the last checkpoint",
+        )
+        items = {name: ocp.args.StandardSave(model) for name, model in _models(state).items()}
+        with jax.transfer_guard("allow"):
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(**items, cursor=ocp.args.JsonSave({"problems": cursor})),
+                metrics=None if figure is None else {"figure": figure},
+            )
+
+    def restore(self, step: int, like: CooperState) -> tuple[CooperState, int]:
+        """The state and the cursor at `step`, laid out as the abstract state `like`.
+
+        Raises UserError where the checkpoint is damaged or of another model.
+        """
+        items = {name: ocp.args.StandardRestore(model) for name, model in _models(like).items()}
+        for name, model in _models(like).items():
+            _same_shapes(self._folder / str(step), name, model.params)
+        try:
+            with _reading():
+                out = self._manager.restore(step, args=ocp.args.Composite(**items, cursor=ocp.args.JsonRestore()))
+        except (ValueError, KeyError, OSError) as error:
+            raise UserError(_unreadable(self._folder / str(step), error)) from error
+        return CooperState(out.get("policy"), out.get("reward")), out["cursor"]["problems"]
+
+    def __enter__(self) -> "Checkpointer":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._manager.close()
+
+
+def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> Any:
+    """Weights of one model from the best checkpoint of `run_dir`, laid out as the abstract tree `like`; where none was
+    saved with a figure, from the newest.
+
+    Raises UserError: no checkpoint there, none of that model, damaged, or of other shapes.
+    """
+    folder = (Path(run_dir) / "checkpoints").absolute()
+    require(folder.is_dir(), f"{run_dir} holds no checkpoints; train that model first, or give another directory")
+    with ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(best_fn=_figure)) as manager:
+        step = manager.best_step()
+        step = manager.latest_step() if step is None else step
+        require(step is not None, f"{folder} holds no complete checkpoint; train that model first")
+        require(
+            (folder / str(step) / item).is_dir(),
+            f"the checkpoint {folder / str(step)} holds no {item} model; give the directory of a run that trained one",
+        )
+        _same_shapes(folder / str(step), item, like)
+        args = ocp.args.PyTreeRestore(
+            {"params": like},
+            restore_args=ocp.checkpoint_utils.construct_restore_args({"params": like}),
+            partial_restore=True,
+        )
+        try:
+            with _reading():
+                return manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]["params"]
+        except (ValueError, KeyError, OSError) as error:
+            raise UserError(_unreadable(folder / str(step), error)) from error
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Allow transfers; and should the reading fail, keep quiet about reads under way that find the event loop closed.
+
+    Orbax's threads print a traceback for each of them, before and after the error itself, and would bury it.
+    """
+    shown, unraisable = sys.excepthook, sys.unraisablehook
+    late = lambda error: "Event loop is closed" in str(error)  # noqa: E731
+    sys.excepthook = lambda kind, error, tb: None if late(error) else shown(kind, error, tb)
+    sys.unraisablehook = lambda args: None if late(args.exc_value) else unraisable(args)
+    with jax.transfer_guard("allow"):
+        yield
+    sys.excepthook, sys.unraisablehook = shown, unraisable
+
+
+def _figure(metrics: Any) -> float:
+    return metrics["figure"]
+
+
+def _models(state: CooperState) -> dict[str, Any]:
+    return {name: model for name, model in (("policy", state.policy), ("reward", state.reward)) if model is not None}
+
+
+def _same_shapes(path: Path, item: str, like: Any) -> None:
+    """Raise UserError naming the first weight whose shape differs, before anything is read."""
+    try:
+        with _reading():
+            metadata = ocp.PyTreeCheckpointHandler().metadata(epath.Path(path / item))
+    except (ValueError, KeyError, OSError) as error:
+        raise UserError(_unreadable(path, error)) from error
+
+    def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+        leaves: dict[Any, Any] = flatten_dict(tree)  # pyright: ignore[reportAssignmentType]
+        return {".".join(path): leaf.shape for path, leaf in leaves.items()}
+
+    stored, wanted = shapes(metadata.tree["params"]), shapes(like)
+    for name in sorted(stored.keys() | wanted.keys()):
+        require(
+            stored.get(name) == wanted.get(name),
+            f"the {item} in the checkpoint {path} has {name} of shape {stored.get(name)}, this configuration wants "
+            f"{wanted.get(name)} (None: absent); give {item}.model the shapes it was trained with",
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    first = str(error).strip().splitlines()[0][:300]
+    return (
+        f"the checkpoint {path} is damaged: {first}; "
+        "remove that folder to fall back to an older checkpoint, or to start anew"
+    )

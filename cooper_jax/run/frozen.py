@@ -1,0 +1,120 @@
+"""A frozen model on the policy's mesh, asked for texts or for Yes and No: an assistant and a judge without a server.
+
+Every call has one shape and is made whatever there is to ask, so that the processes of a mesh stay in step.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from cooper_jax import config
+from cooper_jax.config import Model, Prompting, require
+from cooper_jax.device import jits as steps
+from cooper_jax.device.state import Prompts
+from cooper_jax.host.cache import content_key
+from cooper_jax.host.judge import Opinion, Row
+from cooper_jax.host.negatives.assistant import Request, asked, without_chatter
+from cooper_jax.host.text import encode
+from cooper_jax.host.text.data import Message, Problem
+from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
+from cooper_jax.mesh import sharding
+from cooper_jax.model.sample import Sampling
+
+_AS_IS = Prompting()
+_WORDS = (("Yes", " Yes", "yes"), ("No", " No", "no"))
+SURE = 0.5
+"""Yes and No together must be at least so likely, or the model has not answered."""
+
+
+class Frozen:
+    """Weights that are read only, their tokenizer, and `rows` slots for prompts; chats go through the tokenizer's
+    template. A prompt longer than `cfg.prompt_len` gets no reply."""
+
+    def __init__(
+        self,
+        cfg: config.Frozen,
+        model: Model,
+        params: Any,
+        tokenizer: encode.Tokenizer,
+        mesh: jax.sharding.Mesh,
+        rows: int,
+    ) -> None:
+        sharding.rows_divide(mesh, rows_of_the_frozen_model=rows)
+        self._cfg, self._params, self._tokenizer, self._mesh, self._rows = cfg, params, tokenizer, mesh, rows
+        how = Sampling(1, cfg.completion_len, cfg.temperature, cfg.top_p, 0, tokenizer.stop_ids, tokenizer.pad_id)
+        self._rollout = steps.make_rollout(model, how, mesh)
+        self._model = model
+
+    def texts(self, prompts: Sequence[str], key_data: np.ndarray) -> list[str | None]:
+        """A completion of each of at most `rows` prompts; None where it did not finish."""
+        put, fitting = self._put(prompts)
+        drawn = self._rollout(self._params, put, sharding.put(key_data, self._mesh))
+        token, real, finished = sharding.fetch((drawn.token_BT, drawn.real_BT, drawn.finished_B))
+        written = encode.decode(token, real, self._tokenizer)
+        return [written[i] if fitting[i] and finished[i] else None for i in range(len(prompts))]
+
+    def chances(self, prompts: Sequence[str], words: Sequence[Sequence[str]]) -> list[tuple[float, ...] | None]:
+        """The chance that a reply begins with one of each list of words, of any number of prompts."""
+        first = tuple(tuple(sorted({ids[0] for ids in self._tokenizer.encode_batch(some)})) for some in words)
+        chances = steps.make_chances(self._model, first, self._mesh)
+        out: list[tuple[float, ...] | None] = []
+        for start in range(0, len(prompts), self._rows):
+            put, fitting = self._put(prompts[start : start + self._rows])
+            chance_PW = sharding.fetch(chances(self._params, put))
+            out += [tuple(row.tolist()) if fits else None for row, fits in zip(chance_PW, fitting, strict=False)]
+        return out
+
+    def _put(self, prompts: Sequence[str]) -> tuple[Prompts, list[bool]]:
+        """The prompts in their slots, and which of them fit; empty slots hold an empty prompt."""
+        require(len(prompts) <= self._rows, f"{len(prompts)} prompts for the {self._rows} slots of a frozen model")
+        problems = [Problem(prompt, "", (Message("user", prompt),)) for prompt in prompts]
+        sizes = encode.prompt_sizes(problems, self._tokenizer, _AS_IS) if problems else []
+        fitting = [bool(size <= self._cfg.prompt_len) for size in sizes]
+        empty = Problem("", "", (Message("user", ""),))
+        shown = [p if fits else empty for p, fits in zip(problems, fitting, strict=True)]
+        shown += [empty] * (self._rows - len(shown))
+        rows = encode.prompts(shown, self._tokenizer, _AS_IS, self._cfg.prompt_len)
+        return sharding.put(Prompts(*rows), self._mesh), fitting
+
+
+class MeshAssistant:
+    """A frozen model that rewrites; called in every round, whether or not a pair is still wanted."""
+
+    lockstep = True
+
+    def __init__(self, model: Frozen, prompt: str) -> None:
+        self._model, self._prompt = model, prompt
+
+    def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]:
+        """A finished text for each request, or None."""
+        prompts = [asked(self._prompt, r.problem, r.completion) for r in requests]
+        texts = self._model.texts(prompts, rng.integers(2**32, size=2, dtype=np.uint32))
+        return [t and without_chatter(t, r.completion) for r, t in zip(requests, texts, strict=True)]
+
+    def figures(self) -> dict[str, float]:
+        """None."""
+        return {}
+
+
+class MeshJudge:
+    """A frozen model that reads Yes or No off the first token of its reply."""
+
+    def __init__(self, model: Frozen, cfg: config.Frozen, prompt: str) -> None:
+        self._model, self._prompt = model, prompt
+        self.name = f"{cfg.init} ({content_key(prompt)[:8]})"
+
+    def judge(self, rows: Sequence[Row]) -> list[Opinion | None]:
+        """By the likelier of the two; unknown where neither is likely, or the prompt is too long."""
+        prompts = [asked(self._prompt, r.problem, r.completion) for r in rows]
+        return [_opinion(both) for both in self._model.chances(prompts, _WORDS)]
+
+
+def _opinion(both: tuple[float, ...] | None) -> Opinion:
+    if both is None:
+        return Opinion(UNKNOWN, "the prompt is too long")
+    yes, no = both
+    if yes + no < SURE:
+        return Opinion(UNKNOWN, f"neither Yes nor No: {yes:.3f}, {no:.3f}")
+    return Opinion(RIGHT if yes > no else WRONG, f"Yes {yes:.3f}, No {no:.3f}")

@@ -1,0 +1,134 @@
+"""`--profile STEPS`: where the time of a step goes, as JAX's profiler sees it and as a picture."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle, pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jax
+
+from cooper_jax.run.metrics import Timeline
+
+WARM = 2
+"""Steps that are not looked at: the first compiles, and the second begins in its wake."""
+# Okabe & Ito's palette, told apart by colour-blind readers too; grey for waiting.
+_COLOURS = {
+    "device": ("#0072B2", "#56B4E9", "#8FD0BC", "#009E73", "#D55E00"),
+    "host": ("#E69F00", "#F0E442", "#CC79A7", "#7A6A8A"),
+}
+_WAITING = {"wait": "#DCDCDC", "verify": "#B8B8B8"}
+
+
+class Profile:
+    """Watches `steps` steps from step `first`, counted from 1, into `folder`; a context manager, as a run may end
+    before."""
+
+    def __init__(self, folder: Path, first: int, steps: int) -> None:
+        self._folder, self._first, self._last = folder, first, first + steps - 1
+        self._seen: list[Timeline] = []
+        self._running = False
+
+    @contextmanager
+    def step(self, number: int, timeline: Timeline) -> Iterator[None]:
+        """Around what is done for one step."""
+        watched = self._first <= number <= self._last
+        if watched and not self._running:
+            self._start()
+        with jax.profiler.StepTraceAnnotation("step", step_num=number):
+            yield
+        if watched:
+            self._seen.append(timeline)
+        if number == self._last:
+            self._finish()
+
+    def _start(self) -> None:
+        options = jax.profiler.ProfileOptions()
+        options.python_tracer_level = 0  # every Python call would drown what matters
+        jax.profiler.start_trace(str(self._folder), create_perfetto_trace=True, profiler_options=options)
+        self._running = True
+
+    def _finish(self) -> None:
+        if not self._running:
+            return
+        for timeline in self._seen:
+            timeline.spans()  # waits for the device
+        jax.profiler.stop_trace()
+        self._running = False
+        if jax.process_index() == 0 and self._seen:
+            draw(self._seen, self._first, self._folder / "timeline.png")
+            print(
+                f"profile: {self._folder / 'timeline.png'} shows steps {self._first} to "
+                f"{self._first + len(self._seen) - 1}, idle {idle(self._seen):.0%}; the trace beside it opens at "
+                f"https://ui.perfetto.dev (perfetto_trace.json.gz) and with tensorboard --logdir {self._folder}",
+                flush=True,
+            )
+
+    def __enter__(self) -> "Profile":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._finish()
+        if self._first <= self._last and not self._seen:
+            print(f"profile: no step was watched; the first to be watched is step {self._first}", flush=True)
+
+
+def idle(steps: Sequence[Timeline]) -> float:
+    """Share of the steps' time in which no phase of the device ran."""
+    spans = [span for step in steps for span in step.spans() if span.row == "device"]
+    whole = sum(ended - begun for begun, ended in (step.extent() for step in steps))
+    return 1 - sum(span.ended - span.begun for span in spans) / whole
+
+
+def draw(steps: Sequence[Timeline], first: int, path: Path) -> None:
+    """The phases of the device over those of the host, on one axis of time; the first of `steps` is step `first`."""
+    from matplotlib.figure import Figure  # takes half a second, and few runs draw
+    from matplotlib.patches import Patch
+
+    spans = [span for step in steps for span in step.spans()]
+    extents = [step.extent() for step in steps]
+    zero, end = extents[0][0], extents[-1][1]
+    inches = min(max(9.0, 2.6 * len(steps)), 30.0)
+    figure = Figure(figsize=(inches, 3.0), dpi=150, layout="constrained")
+    axes, scale = figure.subplots(), inches / (end - zero)
+    seconds: dict[tuple[str, str], float] = {}
+    for span in sorted(spans, key=lambda span: (span.row, span.begun)):
+        seconds[span.row, span.phase] = seconds.get((span.row, span.phase), 0.0) + span.ended - span.begun
+    colours = {row: cycle(some) for row, some in _COLOURS.items()}
+    colour = {(row, phase): _WAITING.get(phase) or next(colours[row]) for row, phase in seconds}
+    for span in spans:
+        begun, taken = span.begun - zero, span.ended - span.begun
+        y = 1.0 if span.row == "device" else 0.0
+        axes.barh(y, taken, 0.8, begun, color=colour[span.row, span.phase], edgecolor="white", linewidth=0.3)
+        _label(axes, span.phase, begun + taken / 2, y, taken * scale)
+    for (_, ended), (begun, _) in pairwise(extents):
+        axes.axvspan(ended - zero, begun - zero, color="0.95", linewidth=0)
+        _label(axes, "evaluation or checkpoint", (ended + begun) / 2 - zero, 0.5, (begun - ended) * scale)
+    for number, (begun, _) in enumerate(extents, first):
+        axes.axvline(begun - zero, color="0.35", linewidth=0.8, linestyle=(0, (2, 2)))
+        axes.annotate(
+            f" step {number}", (begun - zero, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=8
+        )
+    mean = sum(ended - begun for begun, ended in extents) / len(steps)
+    axes.set_title(
+        f"{mean * 1000:,.0f} ms a step, the device idle {idle(steps):.0%}", loc="left", pad=18, fontweight="bold"
+    )
+    axes.set_xlim(0, end - zero)
+    axes.set_ylim(-0.55, 1.55)
+    axes.set_yticks([0, 1], ["host", "device"])
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_xlabel("seconds")
+    shown = [Patch(color=colour[key], label=f"{key[1]} {1000 * seconds[key] / len(steps):,.1f} ms") for key in seconds]
+    figure.legend(
+        handles=shown, loc="outside lower center", ncols=min(len(shown), int(inches / 1.5)), fontsize=8, frameon=False
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def _label(axes: Any, text: str, x: float, y: float, inches: float) -> None:
+    """`text` at a place that is `inches` wide, if it finds room there."""
+    if inches > 0.085 * len(text) + 0.05:
+        axes.text(x, y, text, ha="center", va="center", fontsize=8, color="0.1", clip_on=True)

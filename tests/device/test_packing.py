@@ -1,0 +1,177 @@
+"""Do packed rows give what padded ones give, on little padding?"""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small import ROLLOUT, G, P, S, T, close, run, trainee
+
+from cooper_jax import config
+from cooper_jax.config import GRPO, Model
+from cooper_jax.device import jits as steps
+from cooper_jax.device import optim
+from cooper_jax.device.state import Judged, Packing, Pairs, Prompts, Rollout
+from cooper_jax.host.text import encode, packing
+from cooper_jax.model import heads
+
+B = P * G
+SCORE = jax.jit(heads.score, static_argnums=3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 30), max_size=60), st.integers(30, 90), st.integers(0, 20), st.sampled_from([1, 4]))
+def test_every_text_has_its_place(sizes: list[int], length: int, micro_batch: int, ways: int) -> None:
+    """Whole, in one row, apart from the others; the first micro-batches are filled first; the worst case fits."""
+    into = packing.shape(len(sizes), 30, length, micro_batch, ways)
+    assert into.rows % into.parts == 0 and into.rows // into.parts % ways == 0
+    texts = [np.full(size, 3 + i, np.int32) for i, size in enumerate(sizes)]
+    token, segment, end = packing.judged(texts, into, 0)
+    assert token.shape == (into.rows, into.length) and (segment > 0).sum() == sum(sizes)
+    for text, last in zip(texts, end.tolist(), strict=True):
+        row, slot = divmod(last, into.length)
+        here = slice(slot - len(text) + 1, slot + 1)
+        np.testing.assert_array_equal(token[row, here], text)
+        number = segment[row, slot]
+        assert (np.flatnonzero(segment[row] == number) == np.arange(here.start, here.stop)).all()
+    by_part = segment.reshape(-1, into.parts, into.length).swapaxes(0, 1)
+    busy = [row.any() for part in by_part for row in part]
+    assert busy == sorted(busy, reverse=True)
+    packing.judged([np.zeros(30, np.int32)] * len(sizes), into, 0)
+
+
+def test_little_is_padding_on_skewed_lengths() -> None:
+    """Log-normal lengths, one completion in twenty at the limit: over 90 % of the slots computed hold a token."""
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        size_B = np.clip(rng.lognormal(5.5, 0.9, 512), 20, 2048).astype(int)
+        size_B[::20] = 2048
+        into = packing.shape(512, 2048, 4096, 16, 1)
+        segment = packing.judged([np.zeros(size, np.int32) for size in size_B], into, 0)[1]
+        used = int(optim.used_parts(jnp.array(segment > 0), parts=into.parts))
+        assert used < into.parts / 2
+        assert (segment > 0).sum() / (used * into.rows / into.parts * into.length) > 0.9
+
+
+def alone(params: Any, text: np.ndarray, cfg: Model) -> float:
+    """The score of one text, by itself."""
+    token, real = (jnp.array(x) for x in encode.pad([text], 12, 0))
+    return float(SCORE(params, token, real, cfg)[0, len(text) - 1])
+
+
+@pytest.mark.parametrize("micro_batch", [2, 4, 99])
+def test_scores(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, micro_batch: int) -> None:
+    params = steps.init_state(trainee(tiny), True, mesh, steps.key_data(0), 1).params
+    texts = [rng.integers(3, tiny.vocab, size).astype(np.int32) for size in rng.integers(1, 13, 12)]
+    into = packing.shape(12, 12, 24, micro_batch, 1)
+    text = Judged(*packing.judged(texts, into, 0), parts=into.parts)
+    got = steps.make_logits(tiny, mesh)(params, text)
+    np.testing.assert_allclose(got, [alone(params, t, tiny) for t in texts], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(steps.make_score(tiny, mesh)(params, text), jax.nn.sigmoid(got), rtol=1e-6)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3, 99])
+def test_the_reward_models_losses(
+    tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, micro_batch: int
+) -> None:
+    """Means over the pairs that there are and over the labelled texts, from each text's score by itself."""
+    params = steps.init_state(trainee(tiny), True, mesh, steps.key_data(0), 1).params
+    right, wrong, replay = (
+        [rng.integers(3, tiny.vocab, size).astype(np.int32) for size in rng.integers(1, 13, count)]
+        for count in (5, 5, 7)
+    )
+    labels = np.array([1, 0, 0, 1, 1, 0, 1])
+    into = packing.shape(8 + 4, 24, 24, micro_batch, 1)
+    batch = Pairs(*packing.pairs(list(zip(right, wrong, strict=True)), replay, labels, into, 0), parts=into.parts)
+    r, w, x = (np.array([alone(params, t, tiny) for t in some]) for some in (right, wrong, replay))
+    sigma = lambda s: 1 / (1 + np.exp(-s))  # noqa: E731
+    cross = -np.where(labels == 1, np.log(sigma(x)), np.log(sigma(-x))).mean()
+    anchor = -(np.log(sigma(r)) + np.log(sigma(-w))).mean() / 2
+
+    cfg = config.Pairs(anchor=0.3, replay=0.5, replay_rows=7)
+    state = steps.init_state(trainee(tiny), True, mesh, steps.key_data(0), 10)
+    _, metrics = run(steps.make_reward(trainee(tiny), cfg, 10, mesh), state, batch, mesh)
+    want = -np.log(sigma(r - w)).mean() + 0.3 * anchor + 0.5 * cross
+    np.testing.assert_allclose(metrics["loss"], want, rtol=1e-4)
+    np.testing.assert_allclose(metrics["margin"], (r - w).mean(), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(metrics["accuracy"], (r > w).mean(), rtol=1e-5)
+    np.testing.assert_allclose(metrics["right"], sigma(r).mean(), rtol=1e-4)
+
+    into = packing.shape(4, 24, 24, micro_batch, 1)
+    batch = Pairs(*packing.pairs([], replay, labels, into, 0), parts=into.parts)
+    _, metrics = run(steps.make_fit(trainee(tiny), 10, mesh), state, batch, mesh)
+    np.testing.assert_allclose(metrics["loss"], cross, rtol=1e-4)
+    np.testing.assert_allclose(metrics["accuracy"], ((x > 0) == (labels == 1)).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "cfg",
+    [
+        GRPO(kl_weight=0.1),
+        GRPO(ratio="sequence", clip_low=0.01, clip_high=0.01, kl_weight=0.0),
+        GRPO(aggregation="sequence-mean", dual_clip=1.5, truncated="mask", kl_weight=0.0),
+        GRPO(aggregation="dr-grpo", std="none", kl_weight=0.0),
+    ],
+    ids=["kl", "gspo", "sequence-mean", "dr-grpo"],
+)
+def test_the_policys_update(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, cfg: GRPO) -> None:
+    """Advantages, reference log-probs, loss, metrics and gradients: packed, and with prompts shared and padding."""
+    length_B = np.where(np.arange(B) % 5, rng.integers(1, 4, B), T)
+    prompts = Prompts(
+        rng.integers(3, tiny.vocab, (P, S)).astype(np.int32), np.arange(S)[None] >= rng.integers(0, S - 1, P)[:, None]
+    )
+    real = np.arange(T)[None] < length_B[:, None]
+    rolled = Rollout(
+        prompts, rng.integers(3, tiny.vocab, (B, T)).astype(np.int32),
+        np.where(real, rng.normal(-4, 0.3, (B, T)), 0.0).astype(np.float32), real, length_B < T,
+    )  # fmt: skip
+    rolled, reward_B = jax.tree.map(jnp.array, (rolled, rng.random(B).astype(np.float32)))
+    policy = trainee(tiny)
+    reference = steps.init_state(policy, False, mesh, steps.key_data(1), 10).params if cfg.kl_weight else None
+    results = []
+    prepare = steps.make_prepare(policy, cfg, ROLLOUT, mesh)
+    advantages = steps.make_advantages(policy.micro_batch, cfg, ROLLOUT, mesh)
+    for micro_batch in (None, 2, 2 * B) if cfg.kl_weight else (None, 4):
+        places = None
+        if micro_batch:
+            into = packing.shape(B, S + T, 2 * (S + T), micro_batch, 1)
+            places = Packing(
+                *map(jnp.array, packing.completions(np.asarray(prompts.real_PS), real, into)), parts=into.parts
+            )
+        advantage_PGT, figures = advantages(rolled, reward_B, places)
+        batch = replace(prepare(reference, rolled, places), advantage_PGT=advantage_PGT)
+        state = steps.init_state(policy, False, mesh, steps.key_data(0), 10)
+        moved, metrics = run(steps.make_policy(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
+        filled = metrics.pop("slots_filled")
+        assert filled <= 1
+        if micro_batch:
+            assert int(batch.real_PGT.sum()) == int(real.sum())
+            assert int((batch.segment_PGT > 0).sum()) == int(real.sum() + prompts.real_PS.sum() * G)
+        ref = np.sort(np.asarray(batch.ref_logp_PGT)[np.asarray(batch.real_PGT)])
+        results.append((figures, metrics, moved.opt_state, ref))
+    for result in results[1:]:
+        close(results[0], result, atol=2e-5)
+    assert results[0][1]["clip_fraction"] > 0
+
+
+def test_micro_batches_that_hold_nothing_are_not_computed(tiny: Model) -> None:
+    """Three texts in the room of sixty-four: the loop runs once."""
+    ran: list[int] = []
+    rows, parts = jnp.arange(16.0)[:, None], 8
+    mask = jnp.array([i % parts < 1 for i in range(16)])[:, None]
+
+    def fn(part: jax.Array) -> jax.Array:
+        jax.debug.callback(lambda: ran.append(1))
+        return part + 1
+
+    used = optim.used_parts(mask, parts)
+    out = jax.jit(lambda x: optim.in_parts(fn, x, parts, used))(rows)
+    jax.effects_barrier()
+    assert int(used) == 1 and len(ran) == 1
+    np.testing.assert_array_equal(out, jnp.where(mask, rows + 1, 0))
+    assert int(optim.used_parts(mask & False, parts)) == 0
+    assert replace(Packing(rows, rows), parts=3).parts == 3

@@ -1,0 +1,355 @@
+"""Are the figures right? Estimators against enumeration, every benchmark as it is published, and the whole program."""
+
+import json
+import re
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from folders import ROOT
+
+from cooper_jax import config
+from cooper_jax.__main__ import main
+from cooper_jax.config import Config, UserError
+from cooper_jax.host.text import benchmarks
+from cooper_jax.host.text.benchmarks import Judgement, Question
+from cooper_jax.host.text.data import Problem
+from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
+from cooper_jax.model import hf
+from cooper_jax.programs import evaluate, fit_reward, sft
+from cooper_jax.programs.evaluate import majority, pass_at, policy_figures, reward_figures
+
+R, W, U = RIGHT, WRONG, UNKNOWN
+DOCUMENT = (ROOT / "docs" / "data.md").read_text()
+EXAMPLES = {
+    heading: [json.loads(row) for row in rows.split("\n")]
+    for heading, rows in re.findall(r"^#### ([^\n]+)\n.*?```json\n(.+?)\n```", DOCUMENT, re.M | re.S)
+}
+
+
+# Figures
+
+
+@pytest.mark.parametrize("samples", [1, 2, 5, 8])
+def test_pass_at_n_is_the_mean_over_all_subsets(samples: int) -> None:
+    for right in range(samples + 1):
+        answers = [i < right for i in range(samples)]
+        for n in range(1, samples + 1):
+            want = np.mean([any(subset) for subset in combinations(answers, n)])
+            np.testing.assert_allclose(pass_at(n, samples, right), want, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdicts", "want"),
+    [
+        (["4", "4", "5"], [R, R, W], 1),
+        (["4", "5", "5"], [R, W, W], 0),
+        (["4", "5"], [R, W], 1 / 2),  # a tie counts as its share
+        (["4", "5", "6"], [R, W, W], 1 / 3),
+        (["1/2", "0.5", "3", "3"], [R, R, W, W], 1 / 2),  # right answers are one, however they are spelled
+        (["3 x", "3x", "4"], [W, W, R], 0),  # white space does not part answers
+        (["4", None, None], [R, W, W], 1),  # without an answer, no vote
+        (["4", "?", "?"], [R, U, U], 0),  # what the rule cannot decide has one, and is not right
+        ([None, None], [W, W], 0),
+    ],
+)
+def test_the_majority(answers: list[str | None], verdicts: list[str], want: float) -> None:
+    np.testing.assert_allclose(majority(answers, verdicts), want)
+
+
+def row(verdicts: list[str], lengths: list[int], finished: list[bool]) -> dict[str, Any]:
+    answers = [{R: "1", W: "2", U: "3"}[v] for v in verdicts]
+    return {"answers": answers, "verdicts": verdicts, "lengths": lengths, "finished": finished}
+
+
+def test_figures_of_a_policy_by_hand() -> None:
+    rows = [
+        row([R, R, R, W], [1, 2, 3, 4], [True] * 4),
+        row([W, W, W, W], [5, 5, 5, 5], [True, True, True, False]),
+        row([R, W, U, W], [0, 0, 0, 0], [True] * 4),
+    ]
+    got = policy_figures(rows)
+    mean = np.array([3 / 4, 0, 1 / 4])
+    want = {
+        "accuracy": 1 / 3,
+        "standard_error": mean.std(ddof=1) / np.sqrt(3),
+        "unknown": 1 / 12,
+        "truncated": 1 / 12,
+        "length": 30 / 12,
+        "questions": 3,
+        "samples": 4,
+        "majority": 1 / 3,
+        "pass@1": 1 / 3,
+        "pass@2": (1 + 0 + 1 / 2) / 3,
+        "pass@4": 2 / 3,
+    }
+    assert got.keys() == want.keys()
+    for name, value in want.items():
+        np.testing.assert_allclose(got[name], value, err_msg=name)
+    one = policy_figures([row([R], [7], [True])])
+    assert one == {"accuracy": 1, "unknown": 0, "truncated": 0, "length": 7, "questions": 1, "samples": 1}
+    assert {name for name in policy_figures([row([R] * 6, [1] * 6, [True] * 6)]) if "pass" in name} == {
+        f"pass@{n}" for n in (1, 2, 4, 6)
+    }
+
+
+def test_the_standard_error_is_of_questions_not_of_samples(rng: np.random.Generator) -> None:
+    """Against the spread of avg@k over fresh draws of questions and samples."""
+
+    def draw() -> dict[str, float]:
+        chance_Q = rng.beta(0.3, 0.3, 50)  # most questions are nearly always, or never, answered
+        return policy_figures([row(list(np.where(rng.random(8) < p, R, W)), [1] * 8, [True] * 8) for p in chance_Q])
+
+    figures = [draw() for _ in range(300)]
+    spread = np.std([f["accuracy"] for f in figures])
+    assert 0.85 < np.mean([f["standard_error"] for f in figures]) / spread < 1.15
+
+
+def test_figures_of_a_reward_model_by_hand() -> None:
+    of = lambda score, right, kind, subkind: {  # noqa: E731
+        "score": score, "right": right, "answer_type": kind, "answer_subtype": subkind,
+    }  # fmt: skip
+    rows = [
+        of(0.9, True, "Numeric", "Integer"),
+        of(0.6, False, "Numeric", "Float"),
+        of(0.2, True, "Numeric", "Integer"),
+        of(0.1, False, "String", ""),
+    ]
+    got = reward_figures(rows)
+    want = {
+        "accuracy": 1 / 2,
+        "precision": 1 / 2,
+        "recall": 1 / 2,
+        "false_positive_rate": 1 / 2,
+        "auroc": 3 / 4,
+        "completions": 4,
+        "answer_type/Numeric": 1 / 3,
+        "answer_type/String": 1,
+        "answer_subtype/Float": 0,
+        "answer_subtype/Integer": 1 / 2,
+    }
+    assert got == pytest.approx(want)
+
+
+# Formats
+
+
+def write(path: Path, rows: list[Any]) -> str:
+    """The rows as their file's ending says: parquet, one JSON array, or JSON lines."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows, indent=1))
+    else:
+        path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows) + "\n")
+    return str(path)
+
+
+JANE = "Each pack of dvds costs 76 dollars. If there is a discount of 25 dollars on each pack."
+WANTED: dict[str, list[Any]] = {
+    "gsm8k": [Question(Problem("Natalia sold 48 clips in April and half as many in May. How many in all?", "72"), "")],
+    "svamp": [
+        Question(Problem(f"{JANE} How much do you have to pay to buy each pack?", "51"), "Subtraction"),
+        Question(Problem("There are 87 oranges and 290 bananas. How many fruits?", "377"), "Addition"),
+    ],
+    "math500": [Question(Problem("Compute $1+\\frac12$.", "\\frac{3}{2}"), "level 2")],
+    "olympiadbench": [
+        Question(Problem("Find the last digit of $3^4$.", "$1$"), "Number Theory"),
+        Question(Problem("Let $n$ be an integer.\nSolve $n^2=4$.", "$2$, $-2$"), "Algebra"),
+    ],
+    "odyssey": [Question(Problem("Find $d-b$ if $a^3=b^2$, $c^5=d^4$, $c-a=77$.", "235"), "high school competition")],
+    "verifybench": [
+        Judgement(Problem("What is 12+34?", "46"), "It is \\boxed{46}.", True, "Numeric Values", "Integer")
+    ],
+}
+WANTED["verifybench-hard"] = WANTED["verifybench"]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet"])
+@pytest.mark.parametrize("name", benchmarks.POLICY | benchmarks.REWARD)
+def test_the_documents_examples(name: str, suffix: str, tmp_path: Path) -> None:
+    rows = EXAMPLES["verifybench, verifybench-hard" if name.startswith("verify") else name]
+    # One file is of one edition.
+    read = [benchmarks.read(name, write(tmp_path / f"{i}{suffix}", [row]))[0] for i, row in enumerate(rows)]
+    assert read == WANTED[name]
+
+
+def test_numbers_and_remains_of_typesetting(tmp_path: Path) -> None:
+    body = {"Body": "A farm.", "Question": "How many?"}
+    for given, text in ((1234567.0, "1234567"), ("2.50", "2.5"), (8, "8"), ("-3.0", "-3")):
+        [found] = benchmarks.read("svamp", write(tmp_path / "a.jsonl", [body | {"Answer": given}]))
+        assert found.problem == Problem("A farm. How many?", text)
+    for given, text in (
+        ("16\\\\\n\\noindent", "16"),
+        ("No \\\\\n\n\t\\noindent", "No"),
+        ("$2\\theta^2/n$. \\\\ \n\\noindent", "$2\\theta^2/n$."),
+        ("$\\begin{pmatrix}1\\\\2\\end{pmatrix}$", "$\\begin{pmatrix}1\\\\2\\end{pmatrix}$"),
+    ):
+        whole = {"Problem_9": {"question": "Is it?\n\t\n\\end{problem}\t\n\\noindent", "answer": given}}
+        assert benchmarks.read("odyssey", write(tmp_path / "b.jsonl", [whole])) == [
+            Question(Problem("Is it?", text), "")
+        ]
+    rest = {"completion": "", "answer_type": None, "answer_subtype": None, "gold_correct": 0}
+    [found] = benchmarks.read("verifybench", write(tmp_path / "c.jsonl", [{"question": "1?", "answer": 1, **rest}]))
+    assert found == Judgement(Problem("1?", "1"), "", False, "", "")
+
+
+GSM = {"question": "1+1?", "answer": "so #### 2"}
+JUDGED = {"question": "1+1?", "answer": "2", "completion": "#2", "gold_correct": True}
+BROKEN: list[tuple[str, list[Any], str]] = [
+    ("gsm8k", [GSM, "", "{"], "a.jsonl, line 3: not JSON: .* at character 2"),
+    ("gsm8k", [GSM, "[1]"], "a.jsonl, line 2: not a JSON object"),
+    ("gsm8k", [{"q": "?"}], "a.jsonl, line 1: a row of gsm8k needs 'answer'; it has q"),
+    ("gsm8k", [GSM | {"answer": "2"}], "line 1: not a row of gsm8k: the answer holds no ####"),
+    ("gsm8k", [GSM | {"question": " "}], "line 1: not a row of gsm8k: column question is empty"),
+    ("gsm8k", ['{"question": "\\ud800", "answer": "#### 2"}'], "line 1: not a row of gsm8k: .*surrogates"),
+    ("gsm8k", [GSM, "[" * 100_000], "line 2: nested too deeply"),
+    ("gsm8k", [], "a.jsonl has no rows"),
+    ("svamp", [{"Body": "A.", "Question": "B?", "Answer": "many"}], "could not convert string to float: 'many'"),
+    ("svamp", [{"Body": "A.", "Question": "B?", "Answer": "nan"}], "column Answer must be text, not nan"),
+    ("svamp", [{"Body": "A.", "Question": "B?", "Answer": None}], "line 1: not a row of svamp"),
+    ("math500", [{"problem": "?", "answer": None}], "column answer must be text, not None"),
+    ("olympiadbench", [{"question": "?", "final_answer": None}], "column final_answer must be text, not None"),
+    ("olympiadbench", [{"question": "?", "final_answer": []}], "column final_answer is empty"),
+    ("odyssey", [{"Problem_1": "?"}], "line 1: not a row of odyssey: needs {.*Problem_1"),
+    ("verifybench", [JUDGED, JUDGED | {"gold_correct": "yes"}], "line 2: .*gold_correct = 'yes' is not true or false"),
+    ("verifybench", [JUDGED | {"completion": None}], "column completion must be text, not None"),
+]
+
+
+@pytest.mark.parametrize(("name", "rows", "message"), BROKEN)
+def test_a_broken_row_is_an_error_with_its_line(name: str, rows: list[Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        benchmarks.read(name, write(tmp_path / "a.jsonl", rows))
+
+
+def test_broken_files(tmp_path: Path) -> None:
+    (tmp_path / "junk.parquet").write_text("junk")
+    (tmp_path / "latin.jsonl").write_bytes('{"question": "é"}'.encode("latin-1"))
+    (tmp_path / "torn.json").write_text('[\n{"question": "1"},\n{"question" 2}]')
+    rows = [GSM, {"question": "1?", "answer": "####"}]
+    for path, message in (
+        ("junk.parquet", "is not a parquet file, or damaged"),
+        ("latin.jsonl", "is not text: .*; use .jsonl, .json or .parquet"),
+        ("torn.json", "torn.json, line 3: not JSON: .* at character 13"),
+        ("none.jsonl", "none.jsonl: no such file"),
+        (write(tmp_path / "rows.json", rows), "rows.json, object 2: not a row of gsm8k: column answer is empty"),
+        (write(tmp_path / "rows.parquet", rows), "rows.parquet, row 1: not a row of gsm8k"),
+    ):
+        with pytest.raises(UserError, match=message):
+            benchmarks.read("gsm8k", str(tmp_path / path))
+    for named in ("gsm8k", "gsm8k:", "gsm9k:a.jsonl", ""):
+        with pytest.raises(UserError, match=r"is not NAME:PATH with NAME one of gsm8k, .*; e.g. gsm8k:test.jsonl"):
+            benchmarks.split_name(named)
+    assert benchmarks.split_name("svamp:C:\\a.json") == ("svamp", "C:\\a.json")
+
+
+# The program
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> dict[str, str]:
+    """Benchmarks in the built-in task's vocabulary, with rows that are left out."""
+    sums = [(f"{a}+{b}+1", a + b + 1) for a in (1, 2, 3) for b in (1, 2)]
+    gsm = [{"question": q, "answer": f"#### {n}"} for q, n in sums]
+    math = [{"problem": q, "answer": str(n), "level": 1} for q, n in sums]
+    math += [{"problem": "1+" * 9 + "1", "answer": "10"}, {"problem": "9+9+9", "answer": "about 27"}]
+    judged = [
+        {"question": q, "answer": f"{n}", "completion": f"#{n + i}", "gold_correct": i == 0}
+        | {"answer_type": "Numeric", "answer_subtype": "Integer" if n < 5 else "Large"}
+        for q, n in sums
+        for i in (0, 1)
+    ]
+    judged.append(judged[0] | {"question": "1+" * 40 + "1"})
+    return {
+        "gsm8k": write(tmp_path / "gsm.jsonl", gsm),
+        "math500": write(tmp_path / "math.parquet", math),
+        "verifybench": write(tmp_path / "verify.json", judged),
+    }
+
+
+@pytest.mark.usefixtures("one_device")
+def test_evaluate_whole(
+    tiny_config: Config, sets: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A policy on two benchmarks, and a reward model: figures, rows and tables, from the command line."""
+    cfg = replace(tiny_config, evaluation=replace(tiny_config.evaluation, batch=4, samples=4))
+    sft.sft(cfg)
+    file = tmp_path / "config.py"
+    file.write_text(f"from cooper_jax.config import *\nconfig = {cfg!r}\n")
+    capsys.readouterr()
+    named = [f"{name}:{sets[name]}" for name in ("gsm8k", "math500")]
+    main(["evaluate", str(file), "--dir", cfg.sft.dir, "--evaluation.sets", *named])
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("gsm8k", "math500", "4 at 1", "greedy", " ± 0.", "maj@k", "pass@k"))
+    assert re.search(r"gsm8k +━", said)  # a bar, while it works
+    assert "math500: 8 rows; 6 used; 1 with prompts over 7 tokens" in said and "(e.g. about 27)" in said
+    records = json.loads((Path(cfg.sft.dir) / "evaluation.json").read_text())
+    assert [(r["set"], r["temperature"], r["samples"], r["questions"], r["left_out"]) for r in records] == [
+        ("gsm8k", 1.0, 4, 6, 0), ("gsm8k", 0.0, 1, 6, 0), ("math500", 1.0, 4, 6, 2), ("math500", 0.0, 1, 6, 2),
+    ]  # fmt: skip
+    rows = pq.read_table(Path(cfg.sft.dir) / "evaluation.parquet").to_pylist()
+    assert len(rows) == 24
+    for record in records:
+        own = [r for r in rows if (r["set"], r["temperature"]) == (record["set"], record["temperature"])]
+        assert policy_figures(own) | {"left_out": record["left_out"]} == {
+            k: v for k, v in record.items() if k not in ("set", "temperature")
+        }
+        np.testing.assert_allclose(np.mean([r["accuracy"] for r in own]), record["accuracy"])
+    for r in rows:
+        assert len(r["completions"]) == len(r["finished"]) == (4 if r["temperature"] else 1)
+        for text, answer, verdict, length, finished in zip(
+            r["completions"], r["answers"], r["verdicts"], r["lengths"], r["finished"], strict=True
+        ):
+            assert (verdict == RIGHT) == (finished and text.endswith(f"#{r['reference_answer']}"))
+            assert answer is None or text.endswith(f"#{answer}")
+            assert 1 <= length <= 24 and (finished or length == 24)
+    assert {r["kind"] for r in rows if r["set"] == "math500"} == {"level 1"}
+
+    fit = replace(cfg, reward=replace(cfg.reward, init=""), fit=replace(cfg.fit, data=str(tmp_path / "labels.parquet")))
+    labels = [
+        {"question": f"{a}+{b}+1", "reference_answer": f"{a + b + 1}", "completion": f"#{a + b + y}", "label": y}
+        for a in range(1, 9) for b in range(1, 9) for y in (0, 1)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(labels), fit.fit.data)
+    fit_reward.fit_reward(fit)
+    capsys.readouterr()
+    evaluate.evaluate(
+        replace(cfg, dir=fit.fit.dir, evaluation=replace(cfg.evaluation, sets=(f"verifybench:{sets['verifybench']}",)))
+    )
+    said = capsys.readouterr().out
+    assert "answer_subtype/Large" in said and "1 with question and reference over 40 tokens" in said
+    [record] = json.loads((Path(fit.fit.dir) / "verifybench.json").read_text())
+    rows = pq.read_table(Path(fit.fit.dir) / "verifybench.parquet").to_pylist()
+    assert record == {"set": "verifybench", **reward_figures(rows), "left_out": 1}
+    assert record["completions"] == 12 and {"answer_type/Numeric", "answer_subtype/Integer"} <= record.keys()
+    assert [r["right"] for r in rows] == [True, False] * 6 and all(0 < r["score"] < 1 for r in rows)
+
+
+@pytest.mark.usefixtures("one_device")
+def test_mistakes_before_anything_is_computed(tiny_config: Config, sets: dict[str, str], tmp_path: Path) -> None:
+    def sets_of(*named: str, **options: Any) -> Config:
+        return replace(tiny_config, evaluation=replace(tiny_config.evaluation, sets=named), **options)
+
+    gsm, judged = f"gsm8k:{sets['gsm8k']}", f"verifybench:{sets['verifybench']}"
+    (tmp_path / "empty").mkdir()
+    for cfg, message in (
+        (sets_of(gsm, gsm), "evaluation.sets: gsm8k, gsm8k: name each once"),
+        (sets_of(gsm, "verifybench:nowhere.json"), "nowhere.json: no such file"),
+        (sets_of("gsm8k.jsonl"), "is not NAME:PATH"),
+        (sets_of(gsm, dir=str(tmp_path / "none")), "none holds no checkpoints"),
+        (
+            sets_of(gsm, rollout=replace(tiny_config.rollout, prompt_len=2)),
+            "no problem is left of gsm8k: 6 rows; 0 used; 6 with prompts over 2 tokens .raise --rollout.prompt-len to",
+        ),
+        (sets_of(judged, judging=config.Judging(10)), "nothing is left of verifybench: .*raise --judging.length to"),
+    ):
+        with pytest.raises(UserError, match=message) as error:
+            evaluate.evaluate(cfg)
+        assert "--data.evaluation" not in str(error.value)
+    assert not hf.is_folder(tmp_path / "empty")
