@@ -1,0 +1,31 @@
+"""What a run is made of: frozen dataclasses, a Python file that builds one, and typed overrides from the command line.
+
+Defaults live here and nowhere else. Each `__post_init__` rejects what a run would otherwise discover late, in one
+message that names the value, the rule and the fix.
+"""
+
+from cooper_jax.config.errors import UserError, require
+from cooper_jax.config.files import builtin, from_json, load, to_json
+from cooper_jax.config.model import RUN_TIME, SHAPES, Model, Optim, RopeScaling, Trainee
+from cooper_jax.config.programs import SFT, Annotate, Evaluation, Fit
+from cooper_jax.config.prompts import JUDGE_PROMPT, REWRITE_PROMPT
+from cooper_jax.config.run import Config
+from cooper_jax.config.text import (
+    Assistant,
+    Data,
+    Extraction,
+    Frozen,
+    Judging,
+    Prompting,
+    Rewriting,
+    Server,
+    Verifier,
+)
+from cooper_jax.config.training import GRPO, Log, Mesh, Pairs, Rollout
+
+__all__ = [
+    "GRPO", "JUDGE_PROMPT", "REWRITE_PROMPT", "RUN_TIME", "SFT", "SHAPES", "Annotate", "Assistant", "Config", "Data",
+    "Evaluation", "Extraction", "Fit", "Frozen", "Judging", "Log", "Mesh", "Model", "Optim", "Pairs", "Prompting",
+    "Rewriting", "Rollout", "RopeScaling", "Server", "Trainee", "UserError", "Verifier", "builtin", "from_json", "load",
+    "require", "to_json",
+]  # fmt: skip

@@ -1,0 +1,34 @@
+"""Mistakes that a user can mend, and the checks that find them."""
+
+from typing import Any, get_type_hints
+
+import typeguard
+
+
+class UserError(Exception):
+    """A mistake the user can mend. `cooper` prints the message, without a traceback, and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+def require(ok: bool, message: str) -> None:
+    """Raise `UserError(message)` unless `ok`."""
+    if not ok:
+        raise UserError(message)
+
+
+def check_types(section: Any) -> None:
+    """Raise UserError naming the first field of a section whose value is not of its declared type."""
+    for name, hint in get_type_hints(type(section)).items():
+        value = getattr(section, name)
+        try:
+            typeguard.check_type(value, hint)
+        except typeguard.TypeCheckError as error:
+            where = f"{type(section).__name__}.{name}"
+            raise UserError(f"{where} = {value!r}: {error}; give it a value of type {hint}") from None
+
+
+def require_placeholders(name: str, prompt: str, *placeholders: str) -> None:
+    """Raise UserError unless `prompt` has every placeholder, such as {question}."""
+    missing = [f"{{{p}}}" for p in placeholders if f"{{{p}}}" not in prompt]
+    require(not missing, f"{name} lacks {', '.join(missing)}; the text put there is what the model is asked about")
