@@ -297,7 +297,7 @@ def policy_update(shape: Shape, repeats: int) -> Figures:
     import jax
     import numpy as np
 
-    from cooper_jax.device import jits as steps
+    from cooper_jax.device import jits, keys, loading
     from cooper_jax.device.state import Prompts, Rollout
     from cooper_jax.mesh import sharding
     from cooper_jax.model.sample import Sampling
@@ -316,12 +316,12 @@ def policy_update(shape: Shape, repeats: int) -> Figures:
     )
     how = Sampling(rolled.group, rolled.completion_len, 1.0, 1.0, 0, (-1,), 0)
     with jax.set_mesh(mesh):
-        step_fns = steps.make_steps(cfg, how, mesh)
+        step_fns = jits.make_jits(cfg, how, mesh)
         reward_B = sharding.put(rng.random(rows).astype(np.float32), mesh)
         placed = sharding.put(rollout, mesh)
         advantage_PGT, _ = step_fns.advantages(placed, reward_B)
         batch = replace(step_fns.prepare(None, placed), advantage_PGT=advantage_PGT)
-        state = steps.init_state(cfg.policy, False, mesh, steps.key_data(0), cfg.steps)
+        state = loading.init_state(cfg.policy, False, mesh, keys.key_data(0), cfg.steps)
 
         def call() -> None:
             nonlocal state
@@ -336,7 +336,7 @@ def reward_update(shape: Shape, repeats: int) -> Figures:
     import jax
     import numpy as np
 
-    from cooper_jax.device import jits as steps
+    from cooper_jax.device import jits, keys, loading
     from cooper_jax.device.state import Pairs
     from cooper_jax.host.text import packing
     from cooper_jax.mesh import sharding
@@ -352,8 +352,8 @@ def reward_update(shape: Shape, repeats: int) -> Figures:
     rows = Pairs(*packing.pairs(pairs, [], np.zeros(0), into, 0), into.parts)
     how = Sampling(cfg.rollout.group, cfg.rollout.completion_len, 1.0, 1.0, 0, (-1,), 0)
     with jax.set_mesh(mesh):
-        update = steps.make_steps(cfg, how, mesh).reward
-        state = steps.init_state(cfg.reward, True, mesh, steps.key_data(0), cfg.steps)
+        update = jits.make_jits(cfg, how, mesh).reward
+        state = loading.init_state(cfg.reward, True, mesh, keys.key_data(0), cfg.steps)
         batch = sharding.put(rows, mesh)
 
         def call() -> None:
@@ -369,7 +369,7 @@ def decode(shape: Shape, repeats: int) -> Figures:
     import jax
     import numpy as np
 
-    from cooper_jax.device import jits as steps
+    from cooper_jax.device import jits, keys, loading
     from cooper_jax.device.state import Prompts
     from cooper_jax.mesh import sharding
     from cooper_jax.model.sample import Sampling
@@ -380,10 +380,10 @@ def decode(shape: Shape, repeats: int) -> Figures:
     token_PS = rng.integers(3, shape.vocab, (shape.decode_prompts, shape.decode_prompt_len)).astype(np.int32)
     how = Sampling(shape.group, shape.decode_len, 1.0, 1.0, 0, (-1,), 0)
     with jax.set_mesh(mesh):
-        params = steps.init_state(cfg.policy, False, mesh, steps.key_data(0), cfg.steps).params
-        rollout = steps.make_rollout(cfg.policy.model, how, mesh)
+        params = loading.init_state(cfg.policy, False, mesh, keys.key_data(0), cfg.steps).params
+        rollout = jits.make_rollout(cfg.policy.model, how, mesh)
         prompts = sharding.put(Prompts(token_PS, np.ones(token_PS.shape, bool)), mesh)
-        key = sharding.put(steps.key_data(0, 1), mesh)
+        key = sharding.put(keys.key_data(0, 1), mesh)
         call = lambda: jax.block_until_ready(rollout(params, prompts, key))  # noqa: E731
         rows = shape.decode_prompts * shape.group
         return timed(call, repeats) | {"rows": rows, "tokens": rows * shape.decode_len} | device_memory()

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from step import comparison
 
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.state import Prompts
 from cooper_jax.mesh import sharding
 from cooper_jax.model.sample import Sampling
@@ -50,16 +50,16 @@ def main() -> None:
     token_PS = np.full((ROWS, 32), trainee.model.vocab - SHORT, np.int32)
     token_PS[ROWS // 2, -1] = LONG
     with jax.set_mesh(mesh):
-        params = chained(steps.init_state(trainee, False, mesh, steps.key_data(0), 1).params, trainee.model.vocab)
+        params = chained(loading.init_state(trainee, False, mesh, keys.key_data(0), 1).params, trainee.model.vocab)
         prompts = sharding.put(Prompts(token_PS, np.ones(token_PS.shape, bool)), mesh)
-        key = sharding.put(steps.key_data(0), mesh)
+        key = sharding.put(keys.key_data(0), mesh)
         taken: dict[bool, list[float]] = {True: [], False: []}
         texts = {}
         for _ in range(given.rounds + 1):
             for compact in taken:
                 how = Sampling(1, LENGTH, 1.0, 1.0, 0, (STOP,), 0, compact=compact)
                 begun = time.process_time()
-                drawn = jax.block_until_ready(steps.make_rollout(trainee.model, how, mesh)(params, prompts, key))
+                drawn = jax.block_until_ready(jits.make_rollout(trainee.model, how, mesh)(params, prompts, key))
                 taken[compact].append(time.process_time() - begun)
                 texts[compact] = np.asarray(drawn.token_BT), np.asarray(drawn.real_BT).sum(axis=1)
     np.testing.assert_array_equal(texts[True][0], texts[False][0])

@@ -19,8 +19,7 @@ import numpy as np
 
 from cooper_jax import config
 from cooper_jax.config import Config, Model, Optim, Trainee
-from cooper_jax.device import jits as steps
-from cooper_jax.device.jits import Steps
+from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.state import ModelState, Prompts
 from cooper_jax.mesh import sharding
 from cooper_jax.model.sample import Sampling
@@ -65,11 +64,13 @@ def comparison(steps_: int) -> Config:
     )
 
 
-def programs(cfg: Config, fns: Steps, state: ModelState, reference: Any, mesh: jax.sharding.Mesh) -> compiled.Programs:
+def programs(
+    cfg: Config, fns: jits.Jits, state: ModelState, reference: Any, mesh: jax.sharding.Mesh
+) -> compiled.Programs:
     """What a step calls, as `cooper.programs` finds it for a run of ours."""
     shape = cfg.rollout.prompts, cfg.rollout.prompt_len
     prompts = Prompts(np.zeros(shape, np.int32), np.zeros(shape, bool))
-    to_rollout = state.params, sharding.like(prompts, mesh), sharding.like(steps.key_data(0), mesh)
+    to_rollout = state.params, sharding.like(prompts, mesh), sharding.like(keys.key_data(0), mesh)
     rollout = jax.eval_shape(fns.rollout, *to_rollout)
     to_advantages = rollout, sharding.like(np.zeros(cfg.rollout.rows, np.float32), mesh)
     advantage_PGT, _ = jax.eval_shape(fns.advantages, *to_advantages)
@@ -86,15 +87,15 @@ def run(cfg: Config, mesh: jax.sharding.Mesh, clock: workload.Clock) -> None:
     """All steps, read by `clock`."""
     how = Sampling(cfg.rollout.group, cfg.rollout.completion_len, 1.0, 1.0, 0, (NO_STOP,), workload.PAD)
     tokenizer = workload.make_tokenizer()
-    step_fns = steps.make_steps(cfg, how, mesh)
-    state = steps.init_state(cfg.policy, False, mesh, steps.key_data(0), cfg.steps)
-    reference = steps.frozen(state.params, cfg.policy.model)
+    step_fns = jits.make_jits(cfg, how, mesh)
+    state = loading.init_state(cfg.policy, False, mesh, keys.key_data(0), cfg.steps)
+    reference = loading.for_compute(state.params, cfg.policy.model)
     clock.begin()
     compiled.ahead(programs(cfg, step_fns, state, reference, mesh))
     for step, texts in enumerate(workload.prompts(cfg.steps)):
         token_PS = np.array([row.ids for row in tokenizer.encode_batch(texts)], np.int32)
         prompts = sharding.put(Prompts(token_PS, np.ones(token_PS.shape, bool)), mesh)
-        key = sharding.put(steps.key_data(0, step), mesh)
+        key = sharding.put(keys.key_data(0, step), mesh)
         with clock.phase("rollout"):
             rollout = jax.block_until_ready(step_fns.rollout(state.params, prompts, key))
         completions = tokenizer.decode_batch(sharding.fetch(rollout.token_BT))

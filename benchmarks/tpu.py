@@ -34,7 +34,7 @@ from jax.sharding import Mesh
 
 from cooper_jax import config
 from cooper_jax.config import Model, Trainee
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits
 from cooper_jax.device.state import ModelState, Pairs, PolicyBatch, Prompts
 from cooper_jax.mesh import sharding
 from cooper_jax.model import attention
@@ -135,7 +135,7 @@ def policy_update(model: Model, given: argparse.Namespace, mesh: Mesh) -> jax.st
         nothing(jnp.int32), nothing(bool), ints, ints, marks, floats, floats, floats, floats, parts=given.parts
     )
     trainee = Trainee(model)
-    update = steps.make_policy(trainee, config.GRPO(), 1.0, 100, mesh)
+    update = jits.make_policy(trainee, config.GRPO(), 1.0, 100, mesh)
     return lower(mesh, update, fresh(trainee, False, mesh), batch)
 
 
@@ -143,7 +143,7 @@ def reward_update(model: Model, given: argparse.Namespace, mesh: Mesh) -> jax.st
     """Pairs, in packed rows."""
     ints = batch_of(mesh, (given.rows, given.slots), jnp.int32)
     trainee = Trainee(model)
-    update = steps.make_reward(trainee, config.Pairs(), 100, mesh)
+    update = jits.make_reward(trainee, config.Pairs(), 100, mesh)
     return lower(mesh, update, fresh(trainee, True, mesh), Pairs(ints, ints, ints, ints, parts=given.parts))
 
 
@@ -154,7 +154,7 @@ def sampling(model: Model, given: argparse.Namespace, mesh: Mesh, int8: bool) ->
     prompts = Prompts(batch_of(mesh, (given.rows, prompt), jnp.int32), batch_of(mesh, (given.rows, prompt), bool))
     key = jax.ShapeDtypeStruct((2,), jnp.uint32, sharding=sharding.replicated(mesh))
     weights = fresh(Trainee(model), False, mesh).params
-    return lower(mesh, steps.make_rollout(model, how, mesh), weights, prompts, key)
+    return lower(mesh, jits.make_rollout(model, how, mesh), weights, prompts, key)
 
 
 def lower(mesh: Mesh, fn: Any, *args: Any) -> jax.stages.Lowered:
@@ -170,9 +170,9 @@ def batch_of(mesh: Mesh, sizes: tuple[int, ...], kind: Any) -> jax.ShapeDtypeStr
 
 def fresh(trainee: Trainee, scored: bool, mesh: Mesh) -> ModelState:
     """Shapes and places of a first state."""
-    state = jax.eval_shape(steps.make_init(trainee, scored, 100, mesh), jax.ShapeDtypeStruct((2,), jnp.uint32))
+    state = jax.eval_shape(jits.make_init(trainee, scored, 100, mesh), jax.ShapeDtypeStruct((2,), jnp.uint32))
     place = lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)  # noqa: E731
-    return jax.tree.map(place, state, steps.state_shardings(trainee, scored, 100, mesh))
+    return jax.tree.map(place, state, jits.state_shardings(trainee, scored, 100, mesh))
 
 
 def measure(name: str, program: Callable[[], jax.stages.Lowered]) -> Figures:

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from cooper_jax.config import Config
-from cooper_jax.device.jits import key_data
+from cooper_jax.device.keys import key_data
 from cooper_jax.device.state import CooperState, ModelState, Packing, Pairs, Prompts, Rollout
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.text.data import Problem
@@ -38,21 +38,21 @@ def cooper_step(
     with time.host("encode"):
         prompts = run.machine.prompts(problems)
         placed, key = put(prompts), put(key_data(cfg.seed, ROLLOUT_SEED, step))
-    rollout = time.device("rollout", run.steps.rollout(state.policy.params, placed, key))
+    rollout = time.device("rollout", run.jits.rollout(state.policy.params, placed, key))
     packing = _packing(prompts, rollout, run, time) if cfg.grpo.packed else None
-    batch = time.device("prepare", run.steps.prepare(run.reference, rollout, packing))
+    batch = time.device("prepare", run.jits.prepare(run.reference, rollout, packing))
     rows = [problem for problem in problems for _ in range(cfg.rollout.group)]
     completions, verdicts = _read(rollout, rows, run, time)
     if cfg.reward_source == "model":
         with time.host("encode"):
             judged = put(run.machine.packed(run.machine.judged(rows, completions)))
-        reward_B = time.device("score", run.steps.score(state.reward.params, judged))
+        reward_B = time.device("score", run.jits.score(state.reward.params, judged))
     else:
         with time.host("verify"):
             reward_B = put(np.array([v.verdict == RIGHT for v in verdicts.result()], np.float32))
-    advantage_PGT, record = time.device("advantages", run.steps.advantages(rollout, reward_B, packing))
+    advantage_PGT, record = time.device("advantages", run.jits.advantages(rollout, reward_B, packing))
     batch = replace(batch, advantage_PGT=advantage_PGT)
-    policy, policy_metrics = _update(run.steps.policy, state.policy, batch, cfg.grpo.updates)
+    policy, policy_metrics = _update(run.jits.policy, state.policy, batch, cfg.grpo.updates)
     time.device("policy", policy_metrics)
 
     with time.host("verify"):
@@ -70,7 +70,7 @@ def cooper_step(
                 problems, completions, labels, run.assistant, run.verifier, run.machine.fits, cfg.pairs, rng, score_B
             )
             pairs = put(_pairs(run, slots, step))
-        reward, reward_metrics = _update(run.steps.reward, state.reward, pairs, cfg.pairs.updates)
+        reward, reward_metrics = _update(run.jits.reward, state.reward, pairs, cfg.pairs.updates)
         time.device("reward", reward_metrics)
         record |= _named("reward_model", reward_metrics) | pair_metrics | run.assistant.figures()
         record |= run.style.note(step + 1, [slot for slot in slots if slot])
@@ -115,7 +115,7 @@ def train(cfg: Config) -> None:
 
 def programs(run: Run, state: CooperState) -> Programs:
     """The jitted functions of a step, each with the shapes that it is called with."""
-    drawn, fns, like = run.cfg.rollout, run.steps, run.machine.like
+    drawn, fns, like = run.cfg.rollout, run.jits, run.machine.like
     shape = drawn.prompts // jax.process_count(), drawn.prompt_len
     rows = shape[0] * drawn.group
     prompts = Prompts(np.zeros(shape, np.int32), np.zeros(shape, bool))

@@ -18,7 +18,7 @@ import pytest
 
 from cooper_jax import config
 from cooper_jax.config import Config, Model, Trainee
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits
 from cooper_jax.mesh import sharding
 
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
@@ -95,6 +95,6 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def fresh_steps() -> None:
     """Forget the steps compiled by other tests, so that compilations can be counted."""
-    made = (steps.make_rollout, steps.make_score, steps.make_prepare, steps.make_advantages)
-    for make in (*made, steps.make_policy, steps.make_reward):
+    made = (jits.make_rollout, jits.make_score, jits.make_prepare, jits.make_advantages)
+    for make in (*made, jits.make_policy, jits.make_reward):
         make.cache_clear()

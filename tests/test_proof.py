@@ -26,7 +26,7 @@ from transformers import (
 from cooper_jax import config, cooper
 from cooper_jax.__main__ import main
 from cooper_jax.config import Config, Data, Model, Pairs, Prompting, Rollout, Trainee
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits
 from cooper_jax.host.text import encode
 from cooper_jax.mesh import sharding
 from cooper_jax.programs import evaluate
@@ -208,7 +208,7 @@ def exported_reward(cfg: Config, tmp_path: Path, capsys: pytest.CaptureFixture[s
         text = here.judged(problems, [row["completion"] for row in rows])
         params = setup.load_params(cfg.dir, "reward", trained.reward, here.mesh)
         packed = here.put(here.packed(text))
-        score_B = sharding.fetch(steps.make_score(trained.reward.model, here.mesh)(params, packed))
+        score_B = sharding.fetch(jits.make_score(trained.reward.model, here.mesh)(params, packed))
     with torch.no_grad():  # padded to the right, as for training: transformers finds the end by the pad token
         tokens, mask = map(torch.tensor, encode.pad(text, 64, 5))
         logit_B = model(input_ids=tokens, attention_mask=mask.long()).logits[:, 0].numpy()

@@ -17,7 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from cooper_jax.config import Config, require
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits
 from cooper_jax.host.text import benchmarks, data, encode
 from cooper_jax.host.text.benchmarks import Judgement, Question
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, Verdict
@@ -138,7 +138,7 @@ def reward_rows(params: Any, judgements: Sequence[Judgement], here: Machine, sho
     """One row a labelled completion, with the reward model's score. `shown` is as in `policy_rows`."""
     cfg, size = here.cfg, here.cfg.evaluation.batch
     sharding.rows_divide(here.mesh, evaluation__batch=size)
-    score = steps.make_score(cfg.reward.model, here.mesh)
+    score = jits.make_score(cfg.reward.model, here.mesh)
     scores = []
     for start in track(range(0, len(judgements), size), shown, disable=not shown):
         some = [judgements[i % len(judgements)] for i in range(start, start + size)]

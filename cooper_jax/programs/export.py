@@ -11,7 +11,7 @@ import tyro
 
 from cooper_jax import config
 from cooper_jax.config import Mesh, Trainee, require
-from cooper_jax.device import jits as steps
+from cooper_jax.device import loading
 from cooper_jax.host import arithmetic
 from cooper_jax.mesh import sharding
 from cooper_jax.model import hf, weights
@@ -51,9 +51,9 @@ def export(cfg: Export) -> None:
             tokenizer = Path(made)
             arithmetic.Tokenizer().export(tokenizer)
         pad_id = _pad_id(tokenizer, original) if scored else None
-        like = steps.abstract_params(trainee, scored, mesh)
+        like = weights.abstract(trainee.model, scored, mesh)
         params = checkpoint.load_params(str(cfg.run), cfg.model, like)
-        arrays = steps.unload(params, trainee.model, scored, cfg.dtype, mesh)
+        arrays = loading.unload(params, trainee.model, scored, cfg.dtype, mesh)
         beside = [folder for folder in (kept, tokenizer) if folder.is_dir()]
         hf.save(cfg.to, trainee.model, scored, cfg.dtype, arrays, original, pad_id, beside)
     print(f"wrote {cfg.to}")

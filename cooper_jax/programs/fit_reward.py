@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from cooper_jax.config import Config, require
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits
 from cooper_jax.device.state import CooperState
 from cooper_jax.host.text.data import Stream
 from cooper_jax.mesh import sharding
@@ -47,8 +47,8 @@ def fit_reward(cfg: Config) -> None:
 
         as_fit = replace(cfg, steps=total, pairs=replace(cfg.pairs, updates=1))
         state = setup.initial_state(trainee, "reward", as_fit, here)
-        update = steps.make_fit(trainee, total, here.mesh)
-        score = steps.make_score(cfg.reward.model, here.mesh)
+        update = jits.make_fit(trainee, total, here.mesh)
+        score = jits.make_score(cfg.reward.model, here.mesh)
 
         def step_fn(state: CooperState, step: int, time: metrics.Timeline) -> tuple[CooperState, dict[str, Any]]:
             some = np.concatenate([stream.take(fit.batch // len(streams)) for stream in streams])

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.rule import Rule
 
 from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Prompting, Rollout, Trainee, require
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits, keys
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.pool import Job
@@ -46,7 +46,7 @@ class Sampler:
         sharding.rows_divide(here.mesh, evaluation__batch=self._size)
         self._here, self._samples, self._stream = here, samples, stream
         how = here.sampling(samples, temperature, top_p)
-        self._rollout = steps.make_rollout(here.cfg.policy.model, how, here.mesh)
+        self._rollout = jits.make_rollout(here.cfg.policy.model, how, here.mesh)
 
     def batches(self, params: Any, problems: Sequence[Problem]) -> Iterator[tuple[list[Problem], list[Completion]]]:
         """Batch by batch: the problems, and `samples` completions of each, side by side."""
@@ -54,7 +54,7 @@ class Sampler:
         for start in range(0, total, self._size):
             # Every batch has one shape: the last is filled up with repetitions that are thrown away.
             some = [problems[i % total] for i in range(start, start + self._size)]
-            key = here.put(steps.key_data(here.cfg.seed, self._stream, start))
+            key = here.put(keys.key_data(here.cfg.seed, self._stream, start))
             drawn = self._rollout(params, here.put(here.prompts(some)), key)
             token, logp, real, ended = sharding.fetch((drawn.token_BT, drawn.logp_BT, drawn.real_BT, drawn.finished_B))
             texts = here.read(token, real)

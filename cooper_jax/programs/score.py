@@ -11,7 +11,7 @@ from rich.progress import track
 from scipy.special import expit
 
 from cooper_jax.config import Config, Data, Judging, Mesh, Model, Trainee, require
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits
 from cooper_jax.host.text import benchmarks, encode
 from cooper_jax.mesh import sharding
 from cooper_jax.run import setup
@@ -59,7 +59,7 @@ def score(cfg: Score) -> None:
         rows = encode.judged(problems, completions, tok, limit)
         here.cfg = replace(here.cfg, judging=Judging(max(map(len, rows)), cfg.batch))
         params = setup.load_params(cfg.model, "reward", here.cfg.reward, here.mesh)
-        logits = steps.make_logits(here.cfg.reward.model, here.mesh)
+        logits = jits.make_logits(here.cfg.reward.model, here.mesh)
         parts = []
         for start in track(range(0, len(rows), cfg.batch), "score"):
             some = [rows[i % len(rows)] for i in range(start, start + cfg.batch)]

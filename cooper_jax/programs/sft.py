@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cooper_jax.config import Config, require
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits
 from cooper_jax.device.state import CooperState, Worked
 from cooper_jax.host import arithmetic
 from cooper_jax.host.negatives.assistant import ArithmeticAssistant, Request
@@ -37,7 +37,7 @@ def sft(cfg: Config) -> None:
             "the whole batch",
         )
         state = setup.initial_state(trainee, "policy", replace(cfg, steps=cfg.sft.steps), here)
-        update = steps.make_sft(trainee, cfg.sft.steps, here.mesh)
+        update = jits.make_sft(trainee, cfg.sft.steps, here.mesh)
         prompt, prompt_real, token, real = _examples(cfg, here)
         held_out = evaluate.HeldOut(here) if cfg.sft.task == "solve" else None
 

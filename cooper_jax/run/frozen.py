@@ -11,7 +11,7 @@ import numpy as np
 
 from cooper_jax import config
 from cooper_jax.config import Model, Prompting, require
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits
 from cooper_jax.device.state import Prompts
 from cooper_jax.host.cache import content_key
 from cooper_jax.host.judge import Opinion, Row
@@ -44,7 +44,7 @@ class Frozen:
         sharding.rows_divide(mesh, rows_of_the_frozen_model=rows)
         self._cfg, self._params, self._tokenizer, self._mesh, self._rows = cfg, params, tokenizer, mesh, rows
         how = Sampling(1, cfg.completion_len, cfg.temperature, cfg.top_p, 0, tokenizer.stop_ids, tokenizer.pad_id)
-        self._rollout = steps.make_rollout(model, how, mesh)
+        self._rollout = jits.make_rollout(model, how, mesh)
         self._model = model
 
     def texts(self, prompts: Sequence[str], key_data: np.ndarray) -> list[str | None]:
@@ -58,7 +58,7 @@ class Frozen:
     def chances(self, prompts: Sequence[str], words: Sequence[Sequence[str]]) -> list[tuple[float, ...] | None]:
         """The chance that a reply begins with one of each list of words, of any number of prompts."""
         first = tuple(tuple(sorted({ids[0] for ids in self._tokenizer.encode_batch(some)})) for some in words)
-        chances = steps.make_chances(self._model, first, self._mesh)
+        chances = jits.make_chances(self._model, first, self._mesh)
         out: list[tuple[float, ...] | None] = []
         for start in range(0, len(prompts), self._rows):
             put, fitting = self._put(prompts[start : start + self._rows])

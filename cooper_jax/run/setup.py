@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from cooper_jax import config
 from cooper_jax.config import Config, Trainee, UserError, require
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.state import Judged, ModelState, Packing, Pairs, Prompts
 from cooper_jax.host import arithmetic
 from cooper_jax.host.negatives.assistant import ArithmeticAssistant, Assistant, ServerAssistant
@@ -247,7 +247,7 @@ class Run:
 
     cfg: Config
     machine: Machine
-    steps: steps.Steps
+    jits: jits.Jits
     reference: Any
     """The initial policy's weights, frozen; None without a KL penalty."""
     verifier: Pool
@@ -272,9 +272,9 @@ def cooper_run(cfg: Config, here: Machine) -> tuple[Run, ModelState, ModelState 
     run = Run(
         cfg=cfg,
         machine=here,
-        steps=steps.make_steps(cfg, here.sampling(drawn.group, drawn.temperature, drawn.top_p, drawn.top_k), here.mesh),
+        jits=jits.make_jits(cfg, here.sampling(drawn.group, drawn.temperature, drawn.top_p, drawn.top_k), here.mesh),
         # The update donates the policy's buffers: the reference needs its own.
-        reference=steps.frozen(policy.params, cfg.policy.model) if cfg.grpo.kl_weight else None,
+        reference=loading.for_compute(policy.params, cfg.policy.model) if cfg.grpo.kl_weight else None,
         verifier=here.stack.enter_context(Pool(cfg.verifier, blind))
         if (blind := cfg.verifier.blind)
         else here.verifier,
@@ -296,7 +296,7 @@ def frozen_model(name: str, cfg: config.Frozen, source: str, mesh: jax.sharding.
     trainee = resolve(name, Trainee(cfg.model, init=cfg.init, tokenizer=cfg.tokenizer))
     weights.check_mesh(name, trainee.model, mesh)
     made = _tokenizer(name, trainee, source)
-    params = steps.frozen(load_params(cfg.init, "policy", trainee, mesh), trainee.model)
+    params = loading.for_compute(load_params(cfg.init, "policy", trainee, mesh), trainee.model)
     return Frozen(cfg, trainee.model, params, made, mesh, rows)
 
 
@@ -318,11 +318,11 @@ def initial_state(trainee: Trainee, item: Literal["policy", "reward"], cfg: Conf
     """A fresh optimizer on weights from `trainee.init`, or on random ones."""
     reward = item == "reward"
     updates = cfg.steps * (cfg.pairs.updates if reward else cfg.grpo.updates)
-    key = steps.key_data(cfg.seed, REWARD_SEED if reward else POLICY_SEED)
-    state = steps.init_state(trainee, reward, here.mesh, key, updates)
+    key = keys.key_data(cfg.seed, REWARD_SEED if reward else POLICY_SEED)
+    state = loading.init_state(trainee, reward, here.mesh, key, updates)
     if hf.is_folder(trainee.init):
         # Over the random weights: a score head that the folder lacks is the seed's.
-        return replace(state, params=steps.load(state.params, hf.tensors(trainee.init, trainee.model, reward)))
+        return replace(state, params=loading.load(state.params, hf.tensors(trainee.init, trainee.model, reward)))
     if trainee.init:
         state = replace(state, params=None)  # Never two sets of weights on the devices.
         state = replace(state, params=load_params(trainee.init, item, trainee, here.mesh))
@@ -335,14 +335,14 @@ def load_params(where: str, item: Literal["policy", "reward"], trainee: Trainee,
     Raises UserError: not there, damaged, of other shapes, or a reward model without a score head.
     """
     reward = item == "reward"
-    like = steps.abstract_params(trainee, reward, mesh)
+    like = weights.abstract(trainee.model, reward, mesh)
     if not hf.is_folder(where):
         return checkpoint.load_params(where, item, like)
     require(
         hf.read_config(where).scored or not reward,
         f"{where} holds a causal language model, which has no score head; train one on it with cooper fit-reward",
     )
-    return steps.load(steps.blank(like), hf.tensors(where, trainee.model, reward))
+    return loading.load(loading.blank(like), hf.tensors(where, trainee.model, reward))
 
 
 def steps_seed(seed: int, part: int) -> int:

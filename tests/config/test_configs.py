@@ -12,7 +12,7 @@ from folders import ROOT
 
 from cooper_jax import config
 from cooper_jax.config import Config, Trainee
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits
 from cooper_jax.device.state import Judged, Packing, Pairs, Prompts
 from cooper_jax.host.text import packing
 from cooper_jax.mesh import sharding
@@ -52,7 +52,7 @@ def pairs(slots: int, labelled: int, cfg: Config, mesh: Any) -> Pairs:
 
 def fresh(trainee: Trainee, scored: bool, updates: int, mesh: Any) -> Any:
     """The shapes of a model's first state; reading its folder is left out."""
-    return jax.eval_shape(steps.make_init(trainee, scored, updates, mesh), KEY)
+    return jax.eval_shape(jits.make_init(trainee, scored, updates, mesh), KEY)
 
 
 def same(after: Any, before: Any) -> None:
@@ -83,7 +83,7 @@ def test_a_whole_step_is_traced(shipped: tuple[Config, Any]) -> None:
     sharding.rows_divide(mesh, prompts=drawn.prompts, policy=0 if cfg.grpo.packed else cfg.policy.micro_batch)
     how = Sampling(drawn.group, drawn.completion_len, drawn.temperature, drawn.top_p, drawn.top_k, (2, 3), 0)
     with jax.set_mesh(mesh):
-        made = steps.make_steps(cfg, how, mesh)
+        made = jits.make_jits(cfg, how, mesh)
         policy = fresh(cfg.policy, False, cfg.steps * cfg.grpo.updates, mesh)
         reward = fresh(cfg.reward, True, cfg.steps * cfg.pairs.updates, mesh)
         rolled = jax.eval_shape(made.rollout, policy.params, Prompts(*texts(drawn.prompts, drawn.prompt_len)), KEY)
@@ -113,11 +113,11 @@ def test_fitting_the_reward_model_is_traced(shipped: tuple[Config, Any]) -> None
     trainee = Trainee(cfg.reward.model, cfg.fit.optim, micro_batch=cfg.reward.micro_batch)
     with jax.set_mesh(mesh):
         state = fresh(trainee, True, 10, mesh)
-        update = steps.make_fit(trainee, 10, mesh)
+        update = jits.make_fit(trainee, 10, mesh)
         after, metrics = jax.eval_shape(update, state, pairs(0, cfg.fit.batch, cfg, mesh))
         same(after, state)
         assert metrics["loss"].shape == ()
-        score = steps.make_score(cfg.reward.model, mesh)
+        score = jits.make_score(cfg.reward.model, mesh)
         scored = jax.eval_shape(score, state.params, judged(cfg.evaluation.batch, cfg, mesh))
         assert scored.shape == (cfg.evaluation.batch,)
 

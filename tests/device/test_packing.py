@@ -13,8 +13,7 @@ from small import ROLLOUT, G, P, S, T, close, run, trainee
 
 from cooper_jax import config
 from cooper_jax.config import GRPO, Model
-from cooper_jax.device import jits as steps
-from cooper_jax.device import optim
+from cooper_jax.device import jits, keys, loading, optim
 from cooper_jax.device.state import Judged, Packing, Pairs, Prompts, Rollout
 from cooper_jax.host.text import encode, packing
 from cooper_jax.model import heads
@@ -65,13 +64,13 @@ def alone(params: Any, text: np.ndarray, cfg: Model) -> float:
 
 @pytest.mark.parametrize("micro_batch", [2, 4, 99])
 def test_scores(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, micro_batch: int) -> None:
-    params = steps.init_state(trainee(tiny), True, mesh, steps.key_data(0), 1).params
+    params = loading.init_state(trainee(tiny), True, mesh, keys.key_data(0), 1).params
     texts = [rng.integers(3, tiny.vocab, size).astype(np.int32) for size in rng.integers(1, 13, 12)]
     into = packing.shape(12, 12, 24, micro_batch, 1)
     text = Judged(*packing.judged(texts, into, 0), parts=into.parts)
-    got = steps.make_logits(tiny, mesh)(params, text)
+    got = jits.make_logits(tiny, mesh)(params, text)
     np.testing.assert_allclose(got, [alone(params, t, tiny) for t in texts], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(steps.make_score(tiny, mesh)(params, text), jax.nn.sigmoid(got), rtol=1e-6)
+    np.testing.assert_allclose(jits.make_score(tiny, mesh)(params, text), jax.nn.sigmoid(got), rtol=1e-6)
 
 
 @pytest.mark.parametrize("micro_batch", [1, 3, 99])
@@ -79,7 +78,7 @@ def test_the_reward_models_losses(
     tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, micro_batch: int
 ) -> None:
     """Means over the pairs that there are and over the labelled texts, from each text's score by itself."""
-    params = steps.init_state(trainee(tiny), True, mesh, steps.key_data(0), 1).params
+    params = loading.init_state(trainee(tiny), True, mesh, keys.key_data(0), 1).params
     right, wrong, replay = (
         [rng.integers(3, tiny.vocab, size).astype(np.int32) for size in rng.integers(1, 13, count)]
         for count in (5, 5, 7)
@@ -93,8 +92,8 @@ def test_the_reward_models_losses(
     anchor = -(np.log(sigma(r)) + np.log(sigma(-w))).mean() / 2
 
     cfg = config.Pairs(anchor=0.3, replay=0.5, replay_rows=7)
-    state = steps.init_state(trainee(tiny), True, mesh, steps.key_data(0), 10)
-    _, metrics = run(steps.make_reward(trainee(tiny), cfg, 10, mesh), state, batch, mesh)
+    state = loading.init_state(trainee(tiny), True, mesh, keys.key_data(0), 10)
+    _, metrics = run(jits.make_reward(trainee(tiny), cfg, 10, mesh), state, batch, mesh)
     want = -np.log(sigma(r - w)).mean() + 0.3 * anchor + 0.5 * cross
     np.testing.assert_allclose(metrics["loss"], want, rtol=1e-4)
     np.testing.assert_allclose(metrics["margin"], (r - w).mean(), rtol=1e-3, atol=1e-5)
@@ -103,7 +102,7 @@ def test_the_reward_models_losses(
 
     into = packing.shape(4, 24, 24, micro_batch, 1)
     batch = Pairs(*packing.pairs([], replay, labels, into, 0), parts=into.parts)
-    _, metrics = run(steps.make_fit(trainee(tiny), 10, mesh), state, batch, mesh)
+    _, metrics = run(jits.make_fit(trainee(tiny), 10, mesh), state, batch, mesh)
     np.testing.assert_allclose(metrics["loss"], cross, rtol=1e-4)
     np.testing.assert_allclose(metrics["accuracy"], ((x > 0) == (labels == 1)).mean(), rtol=1e-5)
 
@@ -131,10 +130,10 @@ def test_the_policys_update(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
     )  # fmt: skip
     rolled, reward_B = jax.tree.map(jnp.array, (rolled, rng.random(B).astype(np.float32)))
     policy = trainee(tiny)
-    reference = steps.init_state(policy, False, mesh, steps.key_data(1), 10).params if cfg.kl_weight else None
+    reference = loading.init_state(policy, False, mesh, keys.key_data(1), 10).params if cfg.kl_weight else None
     results = []
-    prepare = steps.make_prepare(policy, cfg, ROLLOUT, mesh)
-    advantages = steps.make_advantages(policy.micro_batch, cfg, ROLLOUT, mesh)
+    prepare = jits.make_prepare(policy, cfg, ROLLOUT, mesh)
+    advantages = jits.make_advantages(policy.micro_batch, cfg, ROLLOUT, mesh)
     for micro_batch in (None, 2, 2 * B) if cfg.kl_weight else (None, 4):
         places = None
         if micro_batch:
@@ -144,8 +143,8 @@ def test_the_policys_update(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
             )
         advantage_PGT, figures = advantages(rolled, reward_B, places)
         batch = replace(prepare(reference, rolled, places), advantage_PGT=advantage_PGT)
-        state = steps.init_state(policy, False, mesh, steps.key_data(0), 10)
-        moved, metrics = run(steps.make_policy(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
+        state = loading.init_state(policy, False, mesh, keys.key_data(0), 10)
+        moved, metrics = run(jits.make_policy(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
         filled = metrics.pop("slots_filled")
         assert filled <= 1
         if micro_batch:

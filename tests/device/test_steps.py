@@ -12,8 +12,7 @@ from small import ROLLOUT, G, P, Q, S, T, U, close, run, trainee
 
 from cooper_jax import config
 from cooper_jax.config import GRPO, Config, Model, Optim, Rollout, Trainee
-from cooper_jax.device import jits as steps
-from cooper_jax.device import optim
+from cooper_jax.device import batches, forward, jits, keys, loading, optim
 from cooper_jax.device.state import Judged, Packing, Pairs, PolicyBatch, Prompts
 from cooper_jax.host.text import packing
 from cooper_jax.mesh import sharding
@@ -72,11 +71,11 @@ def test_micro_batches_change_nothing(tiny: Model, mesh: jax.sharding.Mesh, rng:
     moved = []
     for policy_parts, pair_rows in ((1, 2 * Q), (4, 1)):
         pairs = pair_batch(np.random.default_rng(3), tiny.vocab, 5, replay=4, micro_batch=pair_rows)
-        state = steps.init_state(trained, False, mesh, steps.key_data(0), 10)
-        update = steps.make_policy(trained, GRPO(), 1.0, 10, mesh)
+        state = loading.init_state(trained, False, mesh, keys.key_data(0), 10)
+        update = jits.make_policy(trained, GRPO(), 1.0, 10, mesh)
         moved.append(run(update, state, replace(batch, parts=policy_parts), mesh))
-        state = steps.init_state(trained, True, mesh, steps.key_data(0), 10)
-        moved.append(run(steps.make_reward(trained, cfg, 10, mesh), state, pairs, mesh))
+        state = loading.init_state(trained, True, mesh, keys.key_data(0), 10)
+        moved.append(run(jits.make_reward(trained, cfg, 10, mesh), state, pairs, mesh))
     assert pairs.parts == 10
     for whole, cut in zip(moved[:2], moved[2:], strict=True):
         assert whole[1].pop("slots_filled") <= cut[1].pop("slots_filled")
@@ -87,8 +86,8 @@ def test_micro_batches_change_nothing(tiny: Model, mesh: jax.sharding.Mesh, rng:
 
 def test_padding_cannot_change_a_loss(tiny: Model, mesh: jax.sharding.Mesh) -> None:
     policy = trainee(tiny)
-    state = steps.init_state(policy, False, mesh, steps.key_data(0), 10)
-    make = steps.make_policy(policy, GRPO(), 1.0, 10, mesh)
+    state = loading.init_state(policy, False, mesh, keys.key_data(0), 10)
+    make = jits.make_policy(policy, GRPO(), 1.0, 10, mesh)
     plain = run(make, state, policy_batch(np.random.default_rng(0), tiny.vocab), mesh)
     padded = run(make, state, policy_batch(np.random.default_rng(0), tiny.vocab, prompt_pad=3), mesh)
     assert padded[1].pop("slots_filled") < plain[1]["slots_filled"]
@@ -108,7 +107,7 @@ def test_a_shared_prompt_is_computed_once_with_the_same_result(
     alone = replace(
         alone, prompt_PS=shared.prompt_PS.repeat(G, axis=0), prompt_real_PS=shared.prompt_real_PS.repeat(G, axis=0)
     )
-    params = steps.init_state(trainee(tiny), False, mesh, steps.key_data(0), 10).params
+    params = loading.init_state(trainee(tiny), False, mesh, keys.key_data(0), 10).params
 
     def plain(params: Any) -> jax.Array:
         rows = lambda x: jnp.asarray(x.reshape(P * G, T))  # noqa: E731
@@ -119,13 +118,17 @@ def test_a_shared_prompt_is_computed_once_with_the_same_result(
         return jnp.take_along_axis(logp, rows(shared.token_PGT)[..., None], axis=-1)[..., 0]
 
     weight = shared.weight_PGT.reshape(P * G, T)
-    ways = (lambda p: steps._logp(p, shared, 1.0, tiny)[0], lambda p: steps._logp(p, alone, 1.0, tiny)[0], plain)
+    ways = (
+        lambda p: forward.policy_logp(p, shared, 1.0, tiny)[0],
+        lambda p: forward.policy_logp(p, alone, 1.0, tiny)[0],
+        plain,
+    )
     results = [jax.value_and_grad(lambda p, f=f: jnp.sum(weight * f(p) ** 2))(params) for f in ways]
     close(results[0], results[1], atol=1e-5)
     close(results[0], results[2], atol=1e-5)
-    remat = jax.grad(lambda p: jnp.sum(weight * steps._logp(p, shared, 1.0, replace(tiny, remat="full"))[0] ** 2))(
-        params
-    )
+    remat = jax.grad(
+        lambda p: jnp.sum(weight * forward.policy_logp(p, shared, 1.0, replace(tiny, remat="full"))[0] ** 2)
+    )(params)
     close(results[0][1], remat, atol=1e-5)
 
 
@@ -137,15 +140,15 @@ def test_rows_that_share_a_prompt(axes: tuple[int, int] | None, micro_batch: int
     """As many as micro-batches and the mesh leave together."""
     mesh = sharding.make_mesh(config.Mesh(1, *axes)) if axes else sharding.make_mesh(config.Mesh(), jax.devices()[:1])
     with jax.set_mesh(mesh):
-        assert steps.rows_sharing_a_prompt(micro_batch, Rollout(prompts=24, group=8)) == want
+        assert batches.rows_sharing_a_prompt(micro_batch, Rollout(prompts=24, group=8)) == want
 
 
 def test_policy_loss_is_the_equation(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator) -> None:
     """The whole loss from the model's own log-probs, row by row."""
     policy, cfg = trainee(tiny), GRPO(kl_weight=0.1, clip_high=0.28, dual_clip=2.0)
     batch = policy_batch(rng, tiny.vocab)
-    state = steps.init_state(policy, False, mesh, steps.key_data(0), 10)
-    logp, entropy = (np.asarray(x) for x in steps._logp(state.params, batch, 1.0, tiny))
+    state = loading.init_state(policy, False, mesh, keys.key_data(0), 10)
+    logp, entropy = (np.asarray(x) for x in forward.policy_logp(state.params, batch, 1.0, tiny))
     real, old, ref = (x.reshape(P * G, T) for x in (batch.real_PGT, batch.old_logp_PGT, batch.ref_logp_PGT))
     total, clipped, count = 0.0, 0, int(real.sum())
     for i, t in np.argwhere(real):
@@ -155,7 +158,7 @@ def test_policy_loss_is_the_equation(tiny: Model, mesh: jax.sharding.Mesh, rng: 
         clipped += not np.isclose(gain, ratio * a)
         d = np.clip(ref[i, t] - logp[i, t], -10, 10)
         total += -gain + 0.1 * (np.exp(d) - d - 1)
-    _, metrics = run(steps.make_policy(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
+    _, metrics = run(jits.make_policy(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
     np.testing.assert_allclose(metrics["loss"], total / count, rtol=1e-4)
     np.testing.assert_allclose(metrics["clip_fraction"], clipped / count, rtol=1e-5)
     np.testing.assert_allclose(metrics["entropy"], entropy[real].mean(), rtol=1e-4)
@@ -166,8 +169,8 @@ def test_no_valid_pair_leaves_the_reward_model_to_the_bit(
     tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator
 ) -> None:
     reward = trainee(tiny)
-    make = steps.make_reward(reward, config.Pairs(replay=1.0, replay_rows=4, anchor=0.5), 10, mesh)
-    state = steps.init_state(reward, True, mesh, steps.key_data(0), 10)
+    make = jits.make_reward(reward, config.Pairs(replay=1.0, replay_rows=4, anchor=0.5), 10, mesh)
+    state = loading.init_state(reward, True, mesh, keys.key_data(0), 10)
     state, _ = run(make, state, pair_batch(rng, tiny.vocab, Q, replay=4), mesh)  # moments are no longer zero
     kept, metrics = run(make, state, pair_batch(rng, tiny.vocab, 0, replay=4), mesh)
     same(state, kept)
@@ -181,8 +184,8 @@ def test_pairs_and_replay_teach(tiny: Model, mesh: jax.sharding.Mesh, rng: np.ra
     reward = Trainee(tiny, Optim(lr=1e-2))
     batch = pair_batch(rng, tiny.vocab, Q, replay=8)
     for cfg in (config.Pairs(), config.Pairs(weight=0.0, replay=1.0, replay_rows=8)):
-        make = steps.make_reward(reward, cfg, 60, mesh)
-        state = steps.init_state(reward, True, mesh, steps.key_data(0), 60)
+        make = jits.make_reward(reward, cfg, 60, mesh)
+        state = loading.init_state(reward, True, mesh, keys.key_data(0), 60)
         losses = []
         for _ in range(40):
             state, metrics = run(make, state, batch, mesh)
@@ -197,10 +200,10 @@ def test_states_are_donated(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
     policy = trainee(tiny)
     with jax.set_mesh(mesh):
         for scored, make, batch in (
-            (False, steps.make_policy(policy, GRPO(), 1.0, 10, mesh), policy_batch(rng, tiny.vocab)),
-            (True, steps.make_reward(policy, config.Pairs(), 10, mesh), pair_batch(rng, tiny.vocab, Q)),
+            (False, jits.make_policy(policy, GRPO(), 1.0, 10, mesh), policy_batch(rng, tiny.vocab)),
+            (True, jits.make_reward(policy, config.Pairs(), 10, mesh), pair_batch(rng, tiny.vocab, Q)),
         ):
-            state = steps.init_state(policy, scored, mesh, steps.key_data(0), 10)
+            state = loading.init_state(policy, scored, mesh, keys.key_data(0), 10)
             make(state, sharding.put(batch, mesh))
             assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
 
@@ -209,14 +212,14 @@ def test_a_frozen_copy_is_half_as_large_and_says_the_same(
     tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator
 ) -> None:
     cfg = replace(tiny, dtype="bfloat16", tied=False)
-    params = steps.init_state(trainee(cfg), False, mesh, steps.key_data(0), 10).params
-    copy = steps.frozen(params, cfg)
+    params = loading.init_state(trainee(cfg), False, mesh, keys.key_data(0), 10).params
+    copy = loading.for_compute(params, cfg)
     size = lambda tree: sum(leaf.nbytes for leaf in jax.tree.leaves(tree))  # noqa: E731
     assert size(copy) == size(params) / 2
     batch = policy_batch(rng, tiny.vocab)
-    same(*(jax.jit(lambda p: steps._logp(p, batch, 1.0, cfg))(p) for p in (params, copy)))
+    same(*(jax.jit(lambda p: forward.policy_logp(p, batch, 1.0, cfg))(p) for p in (params, copy)))
     places = lambda tree: {leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(tree)}  # noqa: E731
-    assert not places(params) & places(steps.frozen(params, tiny))
+    assert not places(params) & places(loading.for_compute(params, tiny))
 
 
 def test_gradients_are_clipped_as_optax_does(rng: np.random.Generator) -> None:
@@ -236,8 +239,8 @@ def test_truncated_and_zero_std_are_reported(tiny: Model, mesh: jax.sharding.Mes
     reward = np.where(np.arange(P * G) < 4, 0.5, np.arange(P * G) % 2).astype(np.float32)
     for how, used in (("mask", finished), ("zero", np.ones(P * G, bool)), ("score", np.ones(P * G, bool))):
         cfg = GRPO(truncated=how, kl_weight=0.0)  # pyright: ignore[reportArgumentType]
-        out = steps.prepare(None, rolled, policy=trainee(tiny), cfg=cfg, sampled=ROLLOUT)
-        advantage_PGT, metrics = steps.advantages(rolled, jnp.array(reward), micro_batch=0, cfg=cfg, sampled=ROLLOUT)
+        out = batches.prepare(None, rolled, policy=trainee(tiny), cfg=cfg, sampled=ROLLOUT)
+        advantage_PGT, metrics = batches.advantages(rolled, jnp.array(reward), micro_batch=0, cfg=cfg, sampled=ROLLOUT)
         assert advantage_PGT.shape == out.token_PGT.shape
         assert (np.asarray(out.weight_PGT).reshape(P * G, T).sum(axis=1) > 0).tolist() == used.tolist()
         np.testing.assert_allclose(np.asarray(out.weight_PGT).sum(), 1, rtol=1e-5)
@@ -249,19 +252,19 @@ def test_truncated_and_zero_std_are_reported(tiny: Model, mesh: jax.sharding.Mes
 
 def whole_step(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Any, ...]:
     """Rollout, score, batch, both updates; two rounds, so that updated weights are sampled from."""
-    made = steps.make_steps(cfg, HOW, mesh)
+    made = jits.make_jits(cfg, HOW, mesh)
     noise = np.random.default_rng(5)
     prompts = Prompts(noise.integers(3, 100, (P, S)).astype(np.int32), np.arange(S)[None] >= np.arange(P)[:, None] % 3)
     texts = judged(noise, P * G, 100)
     pairs = pair_batch(noise, 100, 5)
     out = []
     with jax.set_mesh(mesh):
-        policy = steps.init_state(cfg.policy, False, mesh, steps.key_data(1), cfg.steps)
-        reward = steps.init_state(cfg.reward, True, mesh, steps.key_data(2), cfg.steps)
+        policy = loading.init_state(cfg.policy, False, mesh, keys.key_data(1), cfg.steps)
+        reward = loading.init_state(cfg.reward, True, mesh, keys.key_data(2), cfg.steps)
         reference = jax.tree.map(lambda x: x.copy(), policy.params)
         for step in range(2):
             rolled = made.rollout(
-                policy.params, sharding.put(prompts, mesh), sharding.put(steps.key_data(7, step), mesh)
+                policy.params, sharding.put(prompts, mesh), sharding.put(keys.key_data(7, step), mesh)
             )
             score = made.score(reward.params, sharding.put(texts, mesh))
             places = None

@@ -12,11 +12,11 @@ import pytest
 from jax.sharding import AbstractDevice, AbstractMesh, AxisType
 
 from cooper_jax import config
-from cooper_jax.config import Model, Trainee
-from cooper_jax.device import jits as steps
+from cooper_jax.config import Model
+from cooper_jax.device import jits
 from cooper_jax.device.state import Prompts
 from cooper_jax.mesh import sharding
-from cooper_jax.model import attention
+from cooper_jax.model import attention, weights
 from cooper_jax.model.sample import Sampling
 
 ROWS, HEADS, KV_HEADS = 2, 4, 2
@@ -199,8 +199,8 @@ def test_a_tpu_turns_no_cache_around(int8: bool, monkeypatch: pytest.MonkeyPatch
     prompts = Prompts(*(jax.ShapeDtypeStruct((64, 256), kind, sharding=split) for kind in (jnp.int32, bool)))
     key = jax.ShapeDtypeStruct((2,), jnp.uint32, sharding=whole)
     with jax.set_mesh(mesh):
-        weights = steps.abstract_params(Trainee(model), False, mesh)
-        text = steps.make_rollout(model, how, mesh).lower(weights, prompts, key).compile().as_text() or ""
+        params = weights.abstract(model, False, mesh)
+        text = jits.make_rollout(model, how, mesh).lower(params, prompts, key).compile().as_text() or ""
     kind = "s8" if int8 else "bf16"
     for rows in (128, 16):
         caches = re.findall(rf"= {kind}\[(?:1,)?{rows},2,(?:128,1024|1024,128)\]\S* (\S+)\(", text)

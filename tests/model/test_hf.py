@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from cooper_jax import config
 from cooper_jax.__main__ import main
 from cooper_jax.config import Config, Model, RopeScaling, Trainee, UserError
-from cooper_jax.device import jits as steps
+from cooper_jax.device import loading
 from cooper_jax.mesh import sharding
 from cooper_jax.model import heads, hf, sample, transformer, weights
 from cooper_jax.model import presets as shapes
@@ -92,14 +92,14 @@ def imported(folder: Path, scored: bool = False, mesh: Any = None, **run_time: A
     plain: dict[str, Any] = {"dtype": "float32", "remat": "none"} | run_time
     cfg = hf.resolve("policy", Model(**plain), hf.read_config(folder).model, str(folder))
     with jax.transfer_guard("disallow"):
-        blank = steps.blank(weights.abstract(cfg, scored, mesh))
-        return steps.load(blank, hf.tensors(folder, cfg, scored)), cfg
+        blank = loading.blank(weights.abstract(cfg, scored, mesh))
+        return loading.load(blank, hf.tensors(folder, cfg, scored)), cfg
 
 
 def exported(folder: Path, params: Params, cfg: Model, scored: bool, dtype: hf.Dtype = "float32", **more: Any) -> None:
     mesh = jax.tree.leaves(params)[0].sharding.mesh
     with jax.transfer_guard("disallow"):
-        arrays = steps.unload(params, cfg, scored, dtype, mesh)
+        arrays = loading.unload(params, cfg, scored, dtype, mesh)
         how: dict[str, Any] = {"original": {}} | more
         hf.save(folder, cfg, scored, dtype, arrays, **how)
 
@@ -300,9 +300,9 @@ like = weights.abstract(cfg, False, mesh)
 params = None
 def load():
     global params
-    params = steps.load(params or steps.blank(like), hf.tensors(folder, cfg, False))
+    params = loading.load(params or loading.blank(like), hf.tensors(folder, cfg, False))
 def save(to):
-    arrays = steps.unload(params, cfg, False, "float32", mesh)
+    arrays = loading.unload(params, cfg, False, "float32", mesh)
     hf.save(f"{out}/{to}", cfg, False, "float32", arrays, {}, shard_bytes=20_480_000)
 cold = peak(load) - sum(x.nbytes for x in jax.tree.leaves(params))
 again = peak(load)

@@ -26,9 +26,10 @@ from cooper_jax import config, cooper
 from cooper_jax.__main__ import COMMANDS, main
 from cooper_jax.config import Config, Trainee, UserError
 from cooper_jax.cooper import train
-from cooper_jax.device import jits as steps
+from cooper_jax.device import jits
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 from cooper_jax.mesh import sharding
+from cooper_jax.model import weights
 from cooper_jax.programs.annotate import annotate
 from cooper_jax.programs.evaluate import evaluate
 from cooper_jax.programs.fit_reward import fit_reward
@@ -51,7 +52,7 @@ def started(tiny_config: Config) -> Config:
 def final_weights(cfg: Config, item: str) -> list[np.ndarray]:
     mesh = sharding.make_mesh(cfg.mesh)
     trainee = cfg.policy if item == "policy" else cfg.reward
-    params = checkpoint.load_params(cfg.dir, item, steps.abstract_params(trainee, item == "reward", mesh))  # pyright: ignore
+    params = checkpoint.load_params(cfg.dir, item, weights.abstract(trainee.model, item == "reward", mesh))  # pyright: ignore
     return [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
 
 
@@ -107,9 +108,9 @@ def _reward_at_start(cfg: Config) -> list[np.ndarray]:
 
 
 def test_every_step_is_compiled_once(started: Config, fresh_steps: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[steps.Steps] = []
-    real = steps.make_steps
-    monkeypatch.setattr(steps, "make_steps", lambda *a: made.append(real(*a)) or made[-1])
+    made: list[jits.Jits] = []
+    real = jits.make_jits
+    monkeypatch.setattr(jits, "make_jits", lambda *a: made.append(real(*a)) or made[-1])
     train(replace(started, grpo=config.GRPO(updates=2), pairs=config.Pairs(updates=2)))
     for name in ("rollout", "score", "prepare", "advantages", "policy", "reward"):
         assert getattr(made[0], name)._cache_size() == 1, name

@@ -525,7 +525,7 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
 
     with setup.machine(lucky, policy=lucky.policy, reward=lucky.reward) as here:
         run, policy, reward = setup.cooper_run(lucky, here)
-        real, fetch = run.steps.policy, cooper.fetch
+        real, fetch = run.jits.policy, cooper.fetch
 
         def update(state: Any, batch: Any) -> Any:
             state, record = real(state, batch)
@@ -537,7 +537,7 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
             return fetch(tree)
 
         monkeypatch.setattr(cooper, "fetch", watched)
-        run.steps = replace(run.steps, policy=update)
+        run.jits = replace(run.jits, policy=update)
         run.assistant = Noting("")
         state = cooper.CooperState(policy, reward)
         _, record = cooper.cooper_step(state, run.stream.take(8), 0, run, Timeline())

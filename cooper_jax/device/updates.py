@@ -1,0 +1,137 @@
+"""The losses of every trained model, each a weighted sum, and the one `update` that they share. Pure functions."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from cooper_jax import config
+from cooper_jax.config import Model
+from cooper_jax.device import optim
+from cooper_jax.device.forward import policy_logp
+from cooper_jax.device.state import ModelState, Pairs, PolicyBatch, Worked
+from cooper_jax.model import heads
+from cooper_jax.rl import grpo, masked, pairs
+
+Metrics = dict[str, jax.Array]
+LossFn = Callable[[Any, Any], tuple[jax.Array, Metrics]]
+
+
+def update(
+    state: ModelState,
+    batch: Any,
+    *,
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    parts: int,
+    used: int | jax.Array,
+) -> tuple[ModelState, Metrics]:
+    """One optimizer step of either model on the weighted sum that `loss_fn` computes, over the first `used` of `parts`
+    micro-batches.
+
+    `loss_fn` gives the loss and sums of metrics; "weight" is the sum of the batch's weights, by which the metrics (not
+    the loss) are divided. A batch that weighs nothing leaves the state as it was, to the bit.
+    """
+    grads, sums = optim.accumulate(loss_fn, state.params, batch, parts, used)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    moved = ModelState(state.step + 1, optax.apply_updates(state.params, updates), opt_state)
+    weight = sums.pop("weight")
+    state = jax.tree.map(partial(jnp.where, weight > 0), moved, state)
+    loss = sums.pop("loss")
+    metrics = {name: total / jnp.where(weight > 0, weight, 1.0) for name, total in sums.items()}
+    return state, {"loss": loss, "grad_norm": optax.tree.norm(grads), **metrics}
+
+
+def policy_update(state: ModelState, batch: PolicyBatch, **how: Any) -> tuple[ModelState, Metrics]:
+    """`update` of the policy."""
+    used = optim.used_parts(batch.weight_PGT > 0, batch.parts)
+    state, metrics = update(state, batch, parts=batch.parts, used=used, **how)
+    held = jnp.sum(batch.segment_PGT > 0) + jnp.sum(batch.prompt_real_PS)
+    slots = (batch.segment_PGT.size + batch.prompt_real_PS.size) / batch.parts * used
+    return state, metrics | {"slots_filled": held / jnp.maximum(slots, 1.0)}
+
+
+def policy_loss(
+    params: Any, batch: PolicyBatch, *, cfg: config.GRPO, temperature: float, model: Model
+) -> tuple[jax.Array, Metrics]:
+    """GRPO: weighted sum of the clipped surrogate and beta times the KL penalty."""
+    logp_BT, entropy_BT = policy_logp(params, batch, temperature, model)
+    rows = lambda x_PGT: x_PGT.reshape(logp_BT.shape)  # noqa: E731
+    real_BT, old_logp_BT, weight_BT = rows(batch.real_PGT), rows(batch.old_logp_PGT), rows(batch.weight_PGT)
+    ratio_BT = grpo.ratios(logp_BT, old_logp_BT, rows(batch.segment_PGT) * real_BT, cfg)
+    loss_BT, clipped_BT = grpo.surrogate(ratio_BT, rows(batch.advantage_PGT), cfg)
+    total = lambda x_BT: jnp.sum(weight_BT * x_BT)  # noqa: E731
+    drift_BT = jnp.where(real_BT, logp_BT - old_logp_BT, 0.0)
+    metrics = {
+        "entropy": total(entropy_BT),
+        "clip_fraction": total(clipped_BT),
+        "sampler_ratio": total(jnp.exp(drift_BT)),
+        "sampler_gap": total(jnp.abs(drift_BT)),
+        "weight": jnp.sum(weight_BT),
+    }
+    if cfg.kl_weight:
+        kl_BT = grpo.kl(logp_BT, rows(batch.ref_logp_PGT), cfg)
+        loss_BT += cfg.kl_weight * kl_BT
+        metrics["kl"] = total(kl_BT)
+    loss = total(loss_BT)
+    return loss, {"loss": loss, **metrics}
+
+
+def reward_loss(params: Any, batch: dict[str, Any], *, cfg: config.Pairs, model: Model) -> tuple[jax.Array, Metrics]:
+    """Cooper's stage 2: the pairs, with anchor, and the replayed texts."""
+    rows: Pairs = batch["pairs"]
+    right_RU = heads.score(params, rows.token_RU, rows.segment_RU, model)
+    wrong_RU = jnp.take_along_axis(right_RU, jnp.maximum(rows.wrong_RU, 0), axis=1)
+    total = lambda x_RU: jnp.sum(batch["pair_weight_RU"] * x_RU)  # noqa: E731
+    loss = total(pairs.anchored(right_RU, wrong_RU, cfg.weight, cfg.anchor))
+    if cfg.replay:
+        loss += cfg.replay * jnp.sum(batch["label_weight_RU"] * pairs.cross_entropy(right_RU, rows.label_RU))
+    return loss, {
+        "loss": loss,
+        "accuracy": total(right_RU > wrong_RU),
+        "margin": total(right_RU - wrong_RU),
+        "right": total(jax.nn.sigmoid(right_RU)),
+        "wrong": total(jax.nn.sigmoid(wrong_RU)),
+        "weight": jnp.sum(batch["pair_weight_RU"]),
+    }
+
+
+def fit_loss(params: Any, batch: dict[str, Any], *, model: Model) -> tuple[jax.Array, Metrics]:
+    """VerifyRM: mean binary cross-entropy over the labelled texts of the whole batch."""
+    rows: Pairs = batch["pairs"]
+    logit_RU = heads.score(params, rows.token_RU, rows.segment_RU, model)
+    total = lambda x_RU: jnp.sum(batch["label_weight_RU"] * x_RU)  # noqa: E731
+    loss = total(pairs.cross_entropy(logit_RU, rows.label_RU))
+    right = total((logit_RU > 0) == (rows.label_RU > 0))
+    return loss, {"loss": loss, "accuracy": right, "weight": jnp.sum(batch["label_weight_RU"])}
+
+
+def reward_update(state: ModelState, rows: Pairs, *, labels_alone: bool, **how: Any) -> tuple[ModelState, Metrics]:
+    """`update` of the reward model: means over the pairs and over the labelled texts. Labels come along with pairs:
+    without one, nothing moves, unless they are all there is to be (`labels_alone`)."""
+    paired_RU, labelled_RU = rows.wrong_RU >= 0, rows.label_RU >= 0
+    label_weight_RU = masked.mean_weights(labelled_RU) * (labels_alone | jnp.any(paired_RU))
+    batch = {"pairs": rows, "pair_weight_RU": masked.mean_weights(paired_RU), "label_weight_RU": label_weight_RU}
+    used = optim.used_parts(rows.segment_RU > 0, rows.parts)
+    state, metrics = update(state, batch, parts=rows.parts, used=used, **how)
+    slots = rows.segment_RU.size / rows.parts * used
+    return state, metrics | {"slots_filled": jnp.sum(rows.segment_RU > 0) / jnp.maximum(slots, 1.0)}
+
+
+def sft_loss(params: Any, batch: dict[str, Any], *, model: Model) -> tuple[jax.Array, Metrics]:
+    """Mean cross-entropy of the completions' tokens."""
+    worked: Worked = batch["worked"]
+    alone = worked.token_BT[:, None]
+    logp_BT, entropy_BT = heads.completion_logp(params, worked.prompt_BS, worked.prompt_real_BS, alone, 1.0, model)
+    loss = -jnp.sum(batch["weight_BT"] * logp_BT)
+    entropy = jnp.sum(batch["weight_BT"] * entropy_BT)
+    return loss, {"loss": loss, "entropy": entropy, "weight": jnp.sum(batch["weight_BT"])}
+
+
+def sft_update(state: ModelState, worked: Worked, **how: Any) -> tuple[ModelState, Metrics]:
+    """`update` on worked solutions: the mean is over all completion tokens of the batch."""
+    batch = {"worked": worked, "weight_BT": masked.mean_weights(worked.real_BT)}
+    return update(state, batch, parts=worked.parts, used=worked.parts, **how)
