@@ -13,18 +13,20 @@ import jax
 import numpy as np
 
 from cooper_jax.config import Config
-from cooper_jax.device.keys import key_data
+from cooper_jax.device import keys
+from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState, ModelState, Packing, Pairs, Prompts, Rollout
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.pool import Job, Pending
 from cooper_jax.host.verifier.verdict import RIGHT
 from cooper_jax.mesh.sharding import fetch
-from cooper_jax.programs import evaluate
-from cooper_jax.run import loop, metrics, setup
+from cooper_jax.run import log, loop, machine, metrics, setup
 from cooper_jax.run.compiled import Programs
-from cooper_jax.run.metrics import Timeline
-from cooper_jax.run.setup import PAIRS_SEED, REPLAY_SEED, ROLLOUT_SEED, Run
+from cooper_jax.run.directory import Result
+from cooper_jax.run.held_out import HeldOut
+from cooper_jax.run.setup import Run
+from cooper_jax.run.timeline import Timeline
 
 
 def cooper_step(
@@ -37,7 +39,7 @@ def cooper_step(
     # log-probs; then it scores them and trains the policy.
     with time.host("encode"):
         prompts = run.machine.prompts(problems)
-        placed, key = put(prompts), put(key_data(cfg.seed, ROLLOUT_SEED, step))
+        placed, key = put(prompts), put(keys.key(cfg.seed, Use.ROLLOUT, step))
     rollout = time.device("rollout", run.jits.rollout(state.policy.params, placed, key))
     packing = _packing(prompts, rollout, run, time) if cfg.grpo.packed else None
     batch = time.device("prepare", run.jits.prepare(run.reference, rollout, packing))
@@ -64,7 +66,7 @@ def cooper_step(
         # nothing here waits for the device, but for the scores where samples are ranked by them, and for an assistant
         # that lives on it.
         with time.host("assistant"):
-            rng = np.random.default_rng([cfg.seed, PAIRS_SEED, step, jax.process_index()])
+            rng = keys.generator(cfg.seed, Use.PAIRS, step, jax.process_index())
             score_B = fetch(reward_B) if cfg.pairs.on_policy else None
             slots, pair_metrics = negatives.build(
                 problems, completions, labels, run.assistant, run.verifier, run.machine.fits, cfg.pairs, rng, score_B
@@ -81,15 +83,15 @@ def cooper_step(
     return CooperState(policy, reward), record
 
 
-def train(cfg: Config) -> None:
+def train(cfg: Config) -> Result:
     """`cooper train`: bring the run in `cfg.dir` to `cfg.steps` steps."""
     models = {"policy": cfg.policy} | ({"reward": cfg.reward} if cfg.reward_source == "model" else {})
-    with setup.machine(cfg, **models) as here:
+    with machine.machine(cfg, **models) as here:
         cfg = here.cfg
         run, policy, reward = setup.cooper_run(cfg, here)
-        held_out = evaluate.HeldOut(here)
+        held_out = HeldOut(here)
 
-        starvation = negatives.Starvation(cfg.pairs, partial(metrics.history, cfg.dir))
+        starvation = negatives.Starvation(cfg.pairs, partial(log.history, cfg.dir))
 
         def step_fn(state: CooperState, step: int, time: Timeline) -> tuple[CooperState, dict[str, Any]]:
             state, record = cooper_step(state, run.stream.take(cfg.rollout.prompts), step, run, time)
@@ -97,20 +99,19 @@ def train(cfg: Config) -> None:
                 print(f"warning, step {step + 1}: {warning}", flush=True)
             return state, record
 
-        loop.run(
-            "train",
-            here,
-            cfg.dir,
-            cfg.steps,
-            CooperState(policy, reward),
-            step_fn,
-            lambda state: held_out.accuracy(state.policy.params),
-            cfg.eval_every,
-            ("reward/mean", "rule/accuracy", "eval/accuracy", "rm/false_positive_rate", "pairs/valid"),
-            run.stream.seek,
-            lambda: run.stream.cursor,
+        training = loop.Training(
+            program="train",
+            dir=cfg.dir,
+            steps=cfg.steps,
+            step_fn=step_fn,
+            evaluate=lambda state: held_out.accuracy(state.policy.params),
+            eval_every=cfg.eval_every,
+            shown=("reward/mean", "rule/accuracy", "eval/accuracy", "rm/false_positive_rate", "pairs/valid"),
+            seek=run.stream.seek,
+            cursor=lambda: run.stream.cursor,
             programs=partial(programs, run),
         )
+        return loop.run(training, here, CooperState(policy, reward))
 
 
 def programs(run: Run, state: CooperState) -> Programs:
@@ -121,7 +122,7 @@ def programs(run: Run, state: CooperState) -> Programs:
     prompts = Prompts(np.zeros(shape, np.int32), np.zeros(shape, bool))
     real_BT = np.zeros((rows, drawn.completion_len), bool)
     packing = like(run.machine.packed_completions(prompts, real_BT)) if run.cfg.grpo.packed else None
-    to_rollout = state.policy.params, like(prompts), like(key_data(0))
+    to_rollout = state.policy.params, like(prompts), like(keys.key(0, Use.ROLLOUT))
     rollout = jax.eval_shape(fns.rollout, *to_rollout)
     to_prepare = run.reference, rollout, packing
     to_advantages = rollout, like(np.zeros(rows, np.float32)), packing
@@ -172,7 +173,7 @@ def _pairs(run: Run, slots: Sequence[negatives.Pair | None], step: int) -> Pairs
     judged, made = run.machine.judged, [slot for slot in slots if slot]
     problems = [pair.problem for pair in made]
     sides = zip(judged(problems, [p.right for p in made]), judged(problems, [p.wrong for p in made]), strict=True)
-    rng = np.random.default_rng([run.cfg.seed, REPLAY_SEED, step, jax.process_index()])
+    rng = keys.generator(run.cfg.seed, Use.REPLAY, step, jax.process_index())
     some = rng.choice(len(run.replay.completions), run.cfg.pairs.replay_rows) if run.replay.completions else []
     replay = judged([run.replay.problems[i] for i in some], [run.replay.completions[i] for i in some])
     return run.machine.packed_pairs(len(slots), list(sides), replay, run.replay.label_R[some])

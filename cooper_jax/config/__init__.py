@@ -9,6 +9,7 @@ from cooper_jax.config.files import builtin, from_json, load, to_json
 from cooper_jax.config.model import RUN_TIME, SHAPES, Model, Optim, RopeScaling, Trainee
 from cooper_jax.config.programs import SFT, Annotate, Evaluation, Fit
 from cooper_jax.config.prompts import JUDGE_PROMPT, REWRITE_PROMPT
+from cooper_jax.config.reads import READS, reads
 from cooper_jax.config.run import Config
 from cooper_jax.config.text import (
     Assistant,
@@ -24,8 +25,39 @@ from cooper_jax.config.text import (
 from cooper_jax.config.training import GRPO, Log, Mesh, Pairs, Rollout
 
 __all__ = [
-    "GRPO", "JUDGE_PROMPT", "REWRITE_PROMPT", "RUN_TIME", "SFT", "SHAPES", "Annotate", "Assistant", "Config", "Data",
-    "Evaluation", "Extraction", "Fit", "Frozen", "Judging", "Log", "Mesh", "Model", "Optim", "Pairs", "Prompting",
-    "Rewriting", "Rollout", "RopeScaling", "Server", "Trainee", "UserError", "Verifier", "builtin", "from_json", "load",
-    "require", "to_json",
+    "GRPO",
+    "JUDGE_PROMPT",
+    "READS",
+    "REWRITE_PROMPT",
+    "RUN_TIME",
+    "SFT",
+    "SHAPES",
+    "Annotate",
+    "Assistant",
+    "Config",
+    "Data",
+    "Evaluation",
+    "Extraction",
+    "Fit",
+    "Frozen",
+    "Judging",
+    "Log",
+    "Mesh",
+    "Model",
+    "Optim",
+    "Pairs",
+    "Prompting",
+    "Rewriting",
+    "Rollout",
+    "RopeScaling",
+    "Server",
+    "Trainee",
+    "UserError",
+    "Verifier",
+    "builtin",
+    "from_json",
+    "load",
+    "reads",
+    "require",
+    "to_json",
 ]  # fmt: skip

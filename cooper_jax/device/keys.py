@@ -1,8 +1,51 @@
-"""Randomness."""
+"""Every use of randomness, in one table. What is drawn depends on the seed, the use, and numbers such as the step.
+
+Nothing else makes a key or a generator from a bare number, and no checkpoint holds one: a run that is continued draws
+what it would have drawn.
+"""
+
+from enum import IntEnum, unique
 
 import numpy as np
 
 
-def key_data(*entropy: int) -> np.ndarray:
-    """Raw data of a JAX key from integers such as seed and step: made on the host, the same on every host."""
-    return np.random.SeedSequence(entropy).generate_state(2)
+@unique
+class Use(IntEnum):
+    """What randomness is for; in brackets, the further numbers. To change a number changes every run that draws."""
+
+    POLICY_WEIGHTS = 0
+    """The policy's first weights, where no folder gives them."""
+    REWARD_WEIGHTS = 1
+    """The reward model's, or its score head's alone."""
+    ROLLOUT = 2
+    """The samples of a training step (step)."""
+    PAIRS = 3
+    """Which right completions become positives, and how they are rewritten (step, process)."""
+    DATA_ORDER = 4
+    """The order of the training questions."""
+    REPLAY = 5
+    """Which labelled rows are replayed (step, process)."""
+    SFT_EXAMPLES = 10
+    """Questions and styles of the worked solutions."""
+    SFT_BATCH = 11
+    """Which of them a step imitates (step)."""
+    ANNOTATE = 20
+    """Which questions are annotated; the completions sampled of them (place of the batch)."""
+    FIT_ORDER = 30
+    """The order of the labelled rows."""
+    FIT_ORDER_RIGHT = 31
+    """Of the right ones, where batches are balanced."""
+    EVALUATION = 100
+    """Completions of held-out questions (place of the batch): the same noise at every step and for every policy."""
+    GENERATE = 200
+    """`cooper generate` (place of the batch)."""
+
+
+def key(seed: int, use: Use, *numbers: int) -> np.ndarray:
+    """Raw data of a JAX key, uint32 [2], made on the host: the same on every host that gives the same numbers."""
+    return np.random.SeedSequence([seed, use, *numbers]).generate_state(2)
+
+
+def generator(seed: int, use: Use, *numbers: int) -> np.random.Generator:
+    """A generator of numpy's, for draws on the host."""
+    return np.random.default_rng([seed, use, *numbers])

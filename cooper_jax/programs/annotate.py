@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
@@ -16,18 +15,18 @@ from rich.table import Table
 
 from cooper_jax import config
 from cooper_jax.config import Config, Trainee, require
+from cooper_jax.device import keys
+from cooper_jax.device.keys import Use
 from cooper_jax.host import judge
 from cooper_jax.host.cache import Cache
 from cooper_jax.host.judge import Judge, LenientJudge, Row, ServerJudge
 from cooper_jax.host.server import Server
 from cooper_jax.host.text import data
 from cooper_jax.host.verifier.pool import Job
-from cooper_jax.programs.generate import Sampler
-from cooper_jax.run import loop, setup
-from cooper_jax.run.frozen import MeshJudge
-from cooper_jax.run.setup import Machine
-
-ANNOTATE_SEED = 20
+from cooper_jax.run import directory, machine, questions, start
+from cooper_jax.run.frozen import MeshJudge, frozen_model
+from cooper_jax.run.machine import Machine
+from cooper_jax.run.sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,9 @@ def annotate(cfg: Config) -> None:
         cfg.policy.init != "" or cfg.annotate.rows != "",
         "annotate samples from a trained policy: set policy.init to its run directory, or annotate.rows to a file",
     )
-    loop.make_dir(cfg.annotate.dir)
-    with setup.machine(cfg, **({} if cfg.annotate.rows else {"policy": cfg.policy})) as here:
-        loop.write_config(here.cfg, cfg.annotate.dir)
+    directory.make_dir(cfg.annotate.dir)
+    with machine.machine(cfg, **({} if cfg.annotate.rows else {"policy": cfg.policy})) as here:
+        directory.write_config(here.cfg, cfg.annotate.dir)
         _label(judge.read_rows(cfg.annotate.rows) if cfg.annotate.rows else _sample(here.cfg, here), here)
 
 
@@ -99,7 +98,7 @@ def _judge(here: Machine, stack: ExitStack) -> Judge:
     if cfg.judge == "lenient":
         return LenientJudge()
     if cfg.judge == "mesh":
-        model = setup.frozen_model("annotate.mesh", cfg.mesh, here.cfg.data.source, here.mesh, cfg.mesh.batch)
+        model = frozen_model("annotate.mesh", cfg.mesh, here.cfg.data.source, here.mesh, cfg.mesh.batch)
         return MeshJudge(model, cfg.mesh, cfg.prompt)
     server = replace(cfg.server, cache=cfg.server.cache or str(Path(cfg.dir) / "replies.jsonl"))
     return ServerJudge(stack.enter_context(Server(server)), server, cfg.prompt)
@@ -117,10 +116,10 @@ def _show(figures: dict[str, Any]) -> None:
 
 
 def _sample(cfg: Config, here: Machine) -> list[Row]:
-    params = setup.load_params(cfg.policy.init, "policy", cfg.policy, here.mesh)
-    source = setup.usable(data.training(cfg.data), here, training=True)
-    order = np.random.default_rng([cfg.seed, ANNOTATE_SEED]).permutation(len(source))
+    params = start.load_params(cfg.policy.init, "policy", cfg.policy, here.mesh)
+    source = questions.usable(data.training(cfg.data), here, training=True)
+    order = keys.generator(cfg.seed, Use.ANNOTATE).permutation(len(source))
     problems = [source[order[i % len(source)]] for i in range(cfg.annotate.completions)]
-    sampler = Sampler(here, 1, cfg.annotate.temperature, cfg.rollout.top_p, ANNOTATE_SEED)
+    sampler = Sampler(here, 1, cfg.annotate.temperature, cfg.rollout.top_p, Use.ANNOTATE)
     drawn = [c for _, some in sampler.batches(params, problems) for c in some]
     return [Row(p, c.text, c.finished) for p, c in zip(problems, drawn, strict=True)]

@@ -15,7 +15,7 @@ from cooper_jax.programs.annotate import annotate
 from cooper_jax.programs.evaluate import measure
 from cooper_jax.programs.fit_reward import fit_reward
 from cooper_jax.programs.sft import sft
-from cooper_jax.run import curves as report
+from cooper_jax.run import curves
 
 ARMS: dict[str, dict[str, Any]] = {
     "rule": {"reward_source": "rule", "train_reward": False},
@@ -68,7 +68,7 @@ def demo(cfg: Demo) -> None:
     seeds = [_seed(replace(shared, seed=seed), seed, cfg.arms, cfg.out / f"seed{seed}") for seed in cfg.seeds]
     results = {"seconds": round(time.perf_counter() - begun, 1), "seeds": seeds}
     (cfg.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    report.three_arms(results, cfg.out)
+    curves.three_arms(results, cfg.out)
 
 
 def quick(cfg: Config) -> Config:
@@ -95,7 +95,7 @@ def _seed(cfg: Config, seed: int, arms: tuple[str, ...], out: Path) -> dict[str,
         run = replace(cfg, dir=str(out / arm), **ARMS[arm])
         print(f"seed {seed}: {arm}", flush=True)
         train(run)
-        rewards = [r["reward/mean"] for r in report.records(run.dir)][-LAST:]
+        rewards = [r["reward/mean"] for r in curves.records(run.dir)][-LAST:]
         result["arms"][arm] = _figures(run, run.dir) | {"final_reward": sum(rewards) / len(rewards)}
     return result
 

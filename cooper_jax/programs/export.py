@@ -15,7 +15,7 @@ from cooper_jax.device import loading
 from cooper_jax.host import arithmetic
 from cooper_jax.mesh import sharding
 from cooper_jax.model import hf, weights
-from cooper_jax.run import checkpoint, loop
+from cooper_jax.run import checkpoint, directory
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def export(cfg: Export) -> None:
     require(trainee.model.given, f"the run in {cfg.run} has no {cfg.model} model")
     mesh = sharding.make_mesh(cfg.mesh)
     weights.check_mesh(cfg.model, trainee.model, mesh)
-    kept, tokenizer = loop.origin(cfg.run, cfg.model), cfg.run / "tokenizer" / cfg.model
+    kept, tokenizer = directory.origin(cfg.run, cfg.model), directory.tokenizer(cfg.run, cfg.model)
     original = json.loads((kept / "config.json").read_text()) if kept.is_dir() else {}
     with TemporaryDirectory() as made, jax.set_mesh(mesh), jax.transfer_guard("disallow"):
         if not tokenizer.is_dir() and ran.data.source == "arithmetic":

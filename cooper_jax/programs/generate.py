@@ -1,9 +1,8 @@
-"""Completions of any number of problems in batches of one shape: for evaluation, annotation, and `cooper generate`."""
+"""`cooper generate`: completions of one prompt, to try a model."""
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
@@ -11,61 +10,11 @@ from rich.console import Console
 from rich.rule import Rule
 
 from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Prompting, Rollout, Trainee, require
-from cooper_jax.device import jits, keys
+from cooper_jax.device.keys import Use
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Problem
-from cooper_jax.host.verifier.pool import Job
-from cooper_jax.mesh import sharding
-from cooper_jax.run import setup
-from cooper_jax.run.setup import Machine
-
-GENERATE_SEED = 200
-
-
-class Completion(NamedTuple):
-    """A sampled text, its tokens (the stop token included) and their log-probs; not `finished` at the length limit."""
-
-    text: str
-    token_ids: list[int]
-    logprobs: list[float]
-    finished: bool
-
-    def job(self, problem: Problem) -> Job:
-        """What the verifier is asked about it."""
-        return Job(problem.reference, self.text, self.finished)
-
-
-class Sampler:
-    """Draws `samples` completions of each problem; `stream` keeps its noise apart from that of other uses.
-
-    The noise depends on the seed, the stream and the place of a batch, so that two policies compare.
-    """
-
-    def __init__(self, here: Machine, samples: int, temperature: float, top_p: float, stream: int) -> None:
-        self._size = here.cfg.evaluation.batch
-        sharding.rows_divide(here.mesh, evaluation__batch=self._size)
-        self._here, self._samples, self._stream = here, samples, stream
-        how = here.sampling(samples, temperature, top_p)
-        self._rollout = jits.make_rollout(here.cfg.policy.model, how, here.mesh)
-
-    def batches(self, params: Any, problems: Sequence[Problem]) -> Iterator[tuple[list[Problem], list[Completion]]]:
-        """Batch by batch: the problems, and `samples` completions of each, side by side."""
-        here, total = self._here, len(problems)
-        for start in range(0, total, self._size):
-            # Every batch has one shape: the last is filled up with repetitions that are thrown away.
-            some = [problems[i % total] for i in range(start, start + self._size)]
-            key = here.put(keys.key_data(here.cfg.seed, self._stream, start))
-            drawn = self._rollout(params, here.put(here.prompts(some)), key)
-            token, logp, real, ended = sharding.fetch((drawn.token_BT, drawn.logp_BT, drawn.real_BT, drawn.finished_B))
-            texts = here.read(token, real)
-            count = min(self._size, total - start)
-            yield (
-                some[:count],
-                [
-                    Completion(texts[i], token[i][real[i]].tolist(), logp[i][real[i]].tolist(), bool(ended[i]))
-                    for i in range(count * self._samples)
-                ],
-            )
+from cooper_jax.run import machine, start
+from cooper_jax.run.sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -109,7 +58,7 @@ class Generate:
 
 def generate(cfg: Generate) -> None:
     """Print `cfg.n` completions of `cfg.prompt`."""
-    trained = setup.ran(cfg.model)
+    trained = start.ran(cfg.model)
     policy = Trainee(Model(dtype=cfg.dtype), init=cfg.model)
     whole = Config(
         policy=policy,
@@ -118,7 +67,7 @@ def generate(cfg: Generate) -> None:
         data=trained.data if trained else Data(source=""),
         mesh=cfg.mesh,
     )
-    with setup.machine(whole, policy=policy) as here:
+    with machine.machine(whole, policy=policy) as here:
         problem, tok = Problem(cfg.prompt, ""), here.tokenizers["policy"]
         template = ("chat" if tok.chats else "plain") if cfg.template == "auto" else cfg.template
         prompting = Prompting(template=template, system=cfg.system)
@@ -131,8 +80,8 @@ def generate(cfg: Generate) -> None:
             rollout=Rollout(prompt_len=length, completion_len=cfg.max_new),
             evaluation=Evaluation(batch=ways),
         )
-        params = setup.load_params(cfg.model, "policy", here.cfg.policy, here.mesh)
-        sampler = Sampler(here, cfg.n, cfg.temperature, cfg.top_p, GENERATE_SEED)
+        params = start.load_params(cfg.model, "policy", here.cfg.policy, here.mesh)
+        sampler = Sampler(here, cfg.n, cfg.temperature, cfg.top_p, Use.GENERATE)
         [(_, samples)] = sampler.batches(params, [problem])
     if cfg.json:
         fields = ("text", "token_ids", "logprobs")

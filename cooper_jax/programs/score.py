@@ -14,7 +14,7 @@ from cooper_jax.config import Config, Data, Judging, Mesh, Model, Trainee, requi
 from cooper_jax.device import jits
 from cooper_jax.host.text import benchmarks, encode
 from cooper_jax.mesh import sharding
-from cooper_jax.run import setup
+from cooper_jax.run import machine, start
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,22 @@ def score(cfg: Score) -> None:
     require(cfg.out.parent.is_dir() and not cfg.out.is_dir(), f"--out {cfg.out}: give a file in a folder that is there")
     require(cfg.out.resolve() != cfg.rows.resolve(), f"--out {cfg.out} is the file of the rows; give another")
     places, problems, completions, _ = zip(*benchmarks.completions(str(cfg.rows)), strict=True)
-    trained = setup.ran(cfg.model)
+    trained = start.ran(cfg.model)
     reward = Trainee(Model(dtype=cfg.dtype), init=cfg.model)
     whole = Config(policy=Trainee(), reward=reward, data=trained.data if trained else Data(source=""), mesh=cfg.mesh)
     limit = cfg.length or (trained or whole).judging.length
-    with setup.machine(whole, reward=reward) as here:
+    with machine.machine(whole, reward=reward) as here:
         sharding.rows_divide(here.mesh, batch=cfg.batch)
         tok = here.tokenizers["reward"]
         for place, size in zip(places, encode.window_sizes(problems, tok), strict=True):
             require(size <= limit, f"{place}: question and reference need --length {size}, over {limit}")
         rows = encode.judged(problems, completions, tok, limit)
         here.cfg = replace(here.cfg, judging=Judging(max(map(len, rows)), cfg.batch))
-        params = setup.load_params(cfg.model, "reward", here.cfg.reward, here.mesh)
+        params = start.load_params(cfg.model, "reward", here.cfg.reward, here.mesh)
         logits = jits.make_logits(here.cfg.reward.model, here.mesh)
         parts = []
-        for start in track(range(0, len(rows), cfg.batch), "score"):
-            some = [rows[i % len(rows)] for i in range(start, start + cfg.batch)]
+        for first in track(range(0, len(rows), cfg.batch), "score"):
+            some = [rows[i % len(rows)] for i in range(first, first + cfg.batch)]
             parts.append(sharding.fetch(logits(params, here.put(here.packed(some)))))
     logit_R = np.concatenate(parts)[: len(rows)].astype(float)
     score_R = expit(logit_R)

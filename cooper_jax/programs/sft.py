@@ -6,28 +6,29 @@ from typing import Any
 import numpy as np
 
 from cooper_jax.config import Config, require
-from cooper_jax.device import jits
+from cooper_jax.device import jits, keys
+from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState, Worked
 from cooper_jax.host import arithmetic
 from cooper_jax.host.negatives.assistant import ArithmeticAssistant, Request
 from cooper_jax.host.text import data, encode
 from cooper_jax.host.text.data import Problem
 from cooper_jax.mesh import sharding
-from cooper_jax.programs import evaluate
-from cooper_jax.run import loop, setup
-from cooper_jax.run.metrics import Timeline
+from cooper_jax.run import loop, machine, questions, start
+from cooper_jax.run.directory import Result
+from cooper_jax.run.held_out import HeldOut
+from cooper_jax.run.machine import Machine
+from cooper_jax.run.timeline import Timeline
 
-EXAMPLES_SEED, BATCH_SEED = 10, 11
 
-
-def sft(cfg: Config) -> None:
+def sft(cfg: Config) -> Result:
     """Imitate `cfg.sft.examples` styled solutions for `cfg.sft.steps` steps, in `cfg.sft.dir`."""
     require(
         cfg.data.source == "arithmetic",
         f"sft imitates the worked solutions of the built-in task; data.source = {cfg.data.source!r} has none, and an "
         "instruction-tuned policy needs no warm start",
     )
-    with setup.machine(cfg, policy=replace(cfg.policy, optim=cfg.sft.optim, init=cfg.sft.init)) as here:
+    with machine.machine(cfg, policy=replace(cfg.policy, optim=cfg.sft.optim, init=cfg.sft.init)) as here:
         cfg, trainee = here.cfg, here.models["policy"]
         sharding.rows_divide(here.mesh, sft__batch=cfg.sft.batch)
         size = cfg.policy.micro_batch or cfg.sft.batch
@@ -36,34 +37,33 @@ def sft(cfg: Config) -> None:
             f"policy.micro_batch = {size} does not divide sft.batch = {cfg.sft.batch}; use a divisor of it, or 0 for "
             "the whole batch",
         )
-        state = setup.initial_state(trainee, "policy", replace(cfg, steps=cfg.sft.steps), here)
+        state = start.initial_state(trainee, "policy", cfg.seed, cfg.sft.steps, here.mesh)
         update = jits.make_sft(trainee, cfg.sft.steps, here.mesh)
         prompt, prompt_real, token, real = _examples(cfg, here)
-        held_out = evaluate.HeldOut(here) if cfg.sft.task == "solve" else None
+        held_out = HeldOut(here) if cfg.sft.task == "solve" else None
 
         def step_fn(state: CooperState, step: int, time: Timeline) -> tuple[CooperState, dict[str, Any]]:
-            some = np.random.default_rng([cfg.seed, BATCH_SEED, step]).choice(len(token), cfg.sft.batch)
+            some = keys.generator(cfg.seed, Use.SFT_BATCH, step).choice(len(token), cfg.sft.batch)
             batch = Worked(prompt[some], prompt_real[some], token[some], real[some], cfg.sft.batch // size)
             policy, metrics = update(state.policy, here.put(batch))
             time.device("sft", metrics)
             return CooperState(policy, None), {f"sft/{k}": v for k, v in metrics.items()}
 
-        loop.run(
-            "sft",
-            here,
-            cfg.sft.dir,
-            cfg.sft.steps,
-            CooperState(state, None),
-            step_fn,
-            lambda state: held_out.accuracy(state.policy.params) if held_out else {},
-            0,
-            ("sft/loss", "eval/accuracy"),
+        training = loop.Training(
+            program="sft",
+            dir=cfg.sft.dir,
+            steps=cfg.sft.steps,
+            step_fn=step_fn,
+            evaluate=lambda state: held_out.accuracy(state.policy.params) if held_out else {},
+            eval_every=0,
+            shown=("sft/loss", "eval/accuracy"),
         )
+        return loop.run(training, here, CooperState(state, None))
 
 
-def _examples(cfg: Config, here: setup.Machine) -> tuple[np.ndarray, ...]:
-    rng = np.random.default_rng([cfg.seed, EXAMPLES_SEED])
-    problems = setup.usable(data.training(cfg.data), here, training=True)
+def _examples(cfg: Config, here: Machine) -> tuple[np.ndarray, ...]:
+    rng = keys.generator(cfg.seed, Use.SFT_EXAMPLES)
+    problems = questions.usable(data.training(cfg.data), here, training=True)
     drawn = [problems[i] for i in rng.integers(len(problems), size=cfg.sft.examples)]
     texts = [arithmetic.styled(problem.question, rng) for problem in drawn]
     if cfg.sft.task == "rewrite":

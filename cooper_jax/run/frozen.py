@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from cooper_jax import config
-from cooper_jax.config import Model, Prompting, require
-from cooper_jax.device import jits
+from cooper_jax.config import Model, Prompting, Trainee, require
+from cooper_jax.device import jits, loading
 from cooper_jax.device.state import Prompts
 from cooper_jax.host.cache import content_key
 from cooper_jax.host.judge import Opinion, Row
@@ -20,7 +20,9 @@ from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Message, Problem
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
 from cooper_jax.mesh import sharding
+from cooper_jax.model import weights
 from cooper_jax.model.sample import Sampling
+from cooper_jax.run import start
 
 _AS_IS = Prompting()
 _WORDS = (("Yes", " Yes", "yes"), ("No", " No", "no"))
@@ -57,11 +59,11 @@ class Frozen:
 
     def chances(self, prompts: Sequence[str], words: Sequence[Sequence[str]]) -> list[tuple[float, ...] | None]:
         """The chance that a reply begins with one of each list of words, of any number of prompts."""
-        first = tuple(tuple(sorted({ids[0] for ids in self._tokenizer.encode_batch(some)})) for some in words)
-        chances = jits.make_chances(self._model, first, self._mesh)
+        openings = tuple(tuple(sorted({ids[0] for ids in self._tokenizer.encode_batch(some)})) for some in words)
+        chances = jits.make_chances(self._model, openings, self._mesh)
         out: list[tuple[float, ...] | None] = []
-        for start in range(0, len(prompts), self._rows):
-            put, fitting = self._put(prompts[start : start + self._rows])
+        for first in range(0, len(prompts), self._rows):
+            put, fitting = self._put(prompts[first : first + self._rows])
             chance_PW = sharding.fetch(chances(self._params, put))
             out += [tuple(row.tolist()) if fits else None for row, fits in zip(chance_PW, fitting, strict=False)]
         return out
@@ -77,6 +79,15 @@ class Frozen:
         shown += [empty] * (self._rows - len(shown))
         rows = encode.prompts(shown, self._tokenizer, _AS_IS, self._cfg.prompt_len)
         return sharding.put(Prompts(*rows), self._mesh), fitting
+
+
+def frozen_model(name: str, cfg: config.Frozen, source: str, mesh: jax.sharding.Mesh, rows: int) -> Frozen:
+    """A frozen model, loaded onto the mesh. Raises UserError as loading a policy does."""
+    trainee = start.resolve(name, Trainee(cfg.model, init=cfg.init, tokenizer=cfg.tokenizer))
+    weights.check_mesh(name, trainee.model, mesh)
+    made = start.tokenizer(name, trainee, source)
+    params = loading.for_compute(start.load_params(cfg.init, "policy", trainee, mesh), trainee.model)
+    return Frozen(cfg, trainee.model, params, made, mesh, rows)
 
 
 class MeshAssistant:

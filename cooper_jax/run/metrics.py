@@ -1,28 +1,18 @@
-"""What is logged: reward model against rule, seconds of each phase, and one record a step, fetched one step late."""
+"""Figures: the rule on completions, the reward model as a classifier of verdicts, a policy on held-out questions."""
 
-import hashlib
-import json
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, NamedTuple, TypeVar
+from collections import Counter
+from collections.abc import Sequence
+from math import comb
+from typing import Any
 
-import jax
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column
 
-from cooper_jax.config import Log, UserError, require
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, Verdict
 
 THRESHOLD = 0.5
 BINS = 15
 Record = dict[str, float]
-T = TypeVar("T")
+Row = dict[str, Any]
 
 
 def rule_metrics(verdicts: Sequence[Verdict]) -> Record:
@@ -80,163 +70,59 @@ def calibration_error(score_B: np.ndarray, label_B: np.ndarray) -> float:
     return float(np.abs(gaps).sum() / len(score_B))
 
 
-class Span(NamedTuple):
-    """A phase of a step from its beginning to its end, in seconds of `time.perf_counter`."""
+def policy_figures(rows: Sequence[Row]) -> Record:
+    """avg@k (`accuracy`) with its standard error over questions, and shares of unknown verdicts and of truncated
+    completions, and their mean length in tokens; of several samples also maj@k (`majority`) and pass@1, 2, 4 ... k.
 
-    phase: str
-    row: Literal["device", "host"]
-    begun: float
-    ended: float
-
-
-class Timeline:
-    """When the phases of a step ran, measured without making the device wait for the host.
-
-    Device work is dispatched and runs on in order, across steps too: one side thread for the whole run notes when each
-    phase's outputs are ready. `after` is the step before.
+    An unknown verdict counts as not right. One question has no standard error.
     """
-
-    def __init__(self, after: "Timeline | None" = None) -> None:
-        self._spans: list[Span] = []
-        self._watcher: ThreadPoolExecutor = after._watcher if after else ThreadPoolExecutor(1, "timeline")
-        self._clock: dict[str, float] = after._clock if after else {"ready": 0.0}
-        self._begun = self._start = time.perf_counter()
-        self._waits = [self._watcher.submit(self._open)]
-
-    def _open(self) -> None:
-        self._start = max(self._begun, self._clock["ready"])
-
-    @contextmanager
-    def host(self, phase: str) -> Iterator[None]:
-        """Time the body, host work or a wait for the device; a profiler shows it by this name."""
-        begun = time.perf_counter()
-        with jax.profiler.TraceAnnotation(phase):
-            yield
-        self._spans.append(Span(phase, "host", begun, time.perf_counter()))
-
-    def device(self, phase: str, outputs: T) -> T:
-        """Note when `outputs`, just dispatched and never donated, are ready. Returns them at once."""
-        self._waits.append(self._watcher.submit(self._watch, phase, time.perf_counter(), outputs))
-        return outputs
-
-    def _watch(self, phase: str, dispatched: float, outputs: Any) -> None:
-        jax.block_until_ready(outputs)
-        begun, now = max(dispatched, self._clock["ready"]), time.perf_counter()
-        self._spans.append(Span(phase, "device", begun, now))
-        self._clock["ready"] = now
-
-    def spans(self) -> list[Span]:
-        """Wait for the last phase of this step; all of them, in the order of their beginnings."""
-        wait(self._waits)
-        return sorted(self._spans, key=lambda span: span.begun)
-
-    def extent(self) -> tuple[float, float]:
-        """Wait for the last phase of this step. The time this step added: from the end of the one before to its own."""
-        ended = max((span.ended for span in self.spans()), default=self._begun)
-        return self._start, ended
-
-    def seconds(self) -> Record:
-        """Wait for the last phase of this step. Seconds of each phase and, as `seconds/step`, of the extent."""
-        taken: Record = {}
-        for span in self.spans():
-            taken[f"seconds/{span.phase}"] = taken.get(f"seconds/{span.phase}", 0.0) + span.ended - span.begun
-        begun, ended = self.extent()
-        return taken | {"seconds/step": ended - begun}
+    right_QK = np.array([[v == RIGHT for v in row["verdicts"]] for row in rows], float)
+    questions, k = right_QK.shape
+    per_question = right_QK.mean(axis=1)
+    every = lambda name: np.concatenate([row[name] for row in rows])  # noqa: E731
+    figures = {
+        "accuracy": float(per_question.mean()),
+        "unknown": float(np.mean(every("verdicts") == UNKNOWN)),
+        "truncated": 1 - float(np.mean(every("finished"))),
+        "length": float(np.mean(every("lengths"))),
+        "questions": float(questions),
+        "samples": float(k),
+    }
+    if questions > 1:
+        figures["standard_error"] = float(per_question.std(ddof=1) / np.sqrt(questions))
+    if k > 1:
+        figures["majority"] = float(np.mean([majority(row["answers"], row["verdicts"]) for row in rows]))
+        for n in sorted({k} | {2**i for i in range(k.bit_length())}):
+            figures[f"pass@{n}"] = float(np.mean([pass_at(n, k, int(c)) for c in right_QK.sum(axis=1)]))
+    return figures
 
 
-class Writer:
-    """One record a step to `metrics.jsonl` (TensorBoard, W&B) and to a progress bar; a context manager.
+def pass_at(n: int, samples: int, right: int) -> float:
+    """Unbiased estimate of the chance that one of `n` samples is right: 1 - C(k-c, n) / C(k, n) (Chen et al. 2021)."""
+    return 1 - comb(samples - right, n) / comb(samples, n)
 
-    Continuing at `start` drops the records of later steps, which will be made again.
+
+def majority(answers: Sequence[str | None], verdicts: Sequence[str]) -> float:
+    """Whether the most frequent answer is right (Wang et al. 2023); a tie counts as the share of its right answers.
+
+    Answers that the rule calls right are one answer, however they are spelled; others are told apart by their text,
+    white space aside; a completion without an answer has no vote.
     """
-
-    def __init__(self, run_dir: str, program: str, cfg: Log, start: int, steps: int, shown: Sequence[str]) -> None:
-        self._shown, self._steps, self._program, self._started = shown, steps, program, time.perf_counter()
-        self._every = max(1, steps // 10)
-        self._board = self._wandb = None
-        if cfg.tensorboard:
-            from tensorboardX import SummaryWriter
-
-            self._board = SummaryWriter(run_dir)
-        if cfg.wandb:
-            self._wandb = _start_wandb(cfg.wandb, run_dir)
-        path = Path(run_dir) / "metrics.jsonl"
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        path.write_text("".join(line for line in lines if json.loads(line)["step"] <= start))
-        self._file = path.open("a")
-        self._console = Console(highlight=False, soft_wrap=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
-            expand=True,
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task(program, total=steps, completed=start, rate="", figures="")
-        self._done_before = start
-
-    def write(self, step: int, record: Record) -> None:
-        """Log the record of `step` (counted from 1)."""
-        self._file.write(json.dumps({"step": step, **record}) + "\n")
-        self._file.flush()
-        for name, value in record.items():
-            if self._board:
-                self._board.add_scalar(name, value, step)
-        if self._wandb:
-            self._wandb.log(record, step=step)
-        rate = (step - self._done_before) / (time.perf_counter() - self._started)
-        figures = "  ".join(f"{name} {record[name]:.3f}" for name in self._shown if name in record)
-        self._bar.update(self._task, completed=step, rate=f"{rate:.1f} steps/s", figures=figures)
-        if self._bar.disable and (step == self._done_before + 1 or step % self._every == 0 or step == self._steps):
-            left = (self._steps - step) / rate
-            print(f"{self._program} {step}/{self._steps}  {rate:.1f} steps/s  {left:.0f} s left  {figures}", flush=True)
-
-    def __enter__(self) -> "Writer":
-        self._bar.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._bar.stop()
-        self._file.close()
-        if self._board:
-            self._board.close()
-        if self._wandb:
-            self._wandb.finish()
+    votes = Counter(
+        RIGHT if v == RIGHT else "".join(a.split()) for a, v in zip(answers, verdicts, strict=True) if a is not None
+    )
+    top = [answer for answer, count in votes.items() if count == max(votes.values())]
+    return top.count(RIGHT) / len(top) if top else 0.0
 
 
-def history(run_dir: str, last: int) -> list[Record]:
-    """The records of `metrics.jsonl` up to step `last`."""
-    path = Path(run_dir) / "metrics.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return [record for record in records if record["step"] <= last]
-
-
-def _start_wandb(project: str, run_dir: str) -> Any:
-    try:
-        import wandb  # pyright: ignore[reportMissingImports]
-    except ModuleNotFoundError:
-        raise UserError(f"log.wandb = {project!r} needs the wandb extra: pip install 'cooper-jax[wandb]'") from None
-    # The directory names the run, so that continuing it continues the same curves.
-    identity = hashlib.sha1(str(Path(run_dir).absolute()).encode()).hexdigest()[:12]
-    return wandb.init(project=project, dir=run_dir, name=Path(run_dir).name, id=identity, resume="allow")
-
-
-def finish(metrics: dict[str, Any], timeline: Timeline) -> Record:
-    """Wait for a step: its scalars as floats, and the seconds of its phases.
-
-    Raises UserError where a loss is no longer a number.
-    """
-    record = {name: float(value) for name, value in jax.device_get(metrics).items()} | timeline.seconds()
-    for name, value in record.items():
-        require(
-            not name.endswith("loss") or np.isfinite(value),
-            f"{name} = {value}: training has diverged; lower the learning rate, "
-            "and continue from the last checkpoint by running the same command",
-        )
-    if "completion/tokens" in record:
-        record["tokens_per_second"] = record["completion/tokens"] / record["seconds/step"]
-    return record
+def reward_figures(rows: Sequence[Row]) -> Record:
+    """Accuracy at the threshold 1/2, precision, recall, false-positive rate, AUROC; accuracy by type and subtype."""
+    score = np.array([row["score"] for row in rows])
+    label = np.array([row["right"] for row in rows])
+    figures = classification(score, label)
+    figures = {"accuracy": figures.pop("agreement"), **figures, "completions": float(len(rows))}
+    correct = (score > THRESHOLD) == label
+    for column in ("answer_type", "answer_subtype"):
+        kinds = np.array([row[column] for row in rows])
+        figures |= {f"{column}/{kind}": float(correct[kinds == kind].mean()) for kind in np.unique(kinds) if kind}
+    return figures

@@ -1,16 +1,19 @@
-"""`--profile STEPS`: where the time of a step goes, as JAX's profiler sees it and as a picture."""
+"""When the phases of a step ran, on the device and on the host, and `--profile`, which draws them."""
 
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import cycle, pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
 
-from cooper_jax.run.metrics import Timeline
+from cooper_jax.run.metrics import Record
 
+T = TypeVar("T")
 WARM = 2
 """Steps that are not looked at: the first compiles, and the second begins in its wake."""
 # Okabe & Ito's palette, told apart by colour-blind readers too; grey for waiting.
@@ -19,6 +22,70 @@ _COLOURS = {
     "host": ("#E69F00", "#F0E442", "#CC79A7", "#7A6A8A"),
 }
 _WAITING = {"wait": "#DCDCDC", "verify": "#B8B8B8"}
+
+
+class Span(NamedTuple):
+    """A phase of a step from its beginning to its end, in seconds of `time.perf_counter`."""
+
+    phase: str
+    row: Literal["device", "host"]
+    begun: float
+    ended: float
+
+
+class Timeline:
+    """When the phases of a step ran, measured without making the device wait for the host.
+
+    Device work is dispatched and runs on in order, across steps too: one side thread for the whole run notes when each
+    phase's outputs are ready. `after` is the step before.
+    """
+
+    def __init__(self, after: "Timeline | None" = None) -> None:
+        self._spans: list[Span] = []
+        self._watcher: ThreadPoolExecutor = after._watcher if after else ThreadPoolExecutor(1, "timeline")
+        self._clock: dict[str, float] = after._clock if after else {"ready": 0.0}
+        self._begun = self._start = time.perf_counter()
+        self._waits = [self._watcher.submit(self._open)]
+
+    def _open(self) -> None:
+        self._start = max(self._begun, self._clock["ready"])
+
+    @contextmanager
+    def host(self, phase: str) -> Iterator[None]:
+        """Time the body, host work or a wait for the device; a profiler shows it by this name."""
+        begun = time.perf_counter()
+        with jax.profiler.TraceAnnotation(phase):
+            yield
+        self._spans.append(Span(phase, "host", begun, time.perf_counter()))
+
+    def device(self, phase: str, outputs: T) -> T:
+        """Note when `outputs`, just dispatched and never donated, are ready. Returns them at once."""
+        self._waits.append(self._watcher.submit(self._watch, phase, time.perf_counter(), outputs))
+        return outputs
+
+    def _watch(self, phase: str, dispatched: float, outputs: Any) -> None:
+        jax.block_until_ready(outputs)
+        begun, now = max(dispatched, self._clock["ready"]), time.perf_counter()
+        self._spans.append(Span(phase, "device", begun, now))
+        self._clock["ready"] = now
+
+    def spans(self) -> list[Span]:
+        """Wait for the last phase of this step; all of them, in the order of their beginnings."""
+        wait(self._waits)
+        return sorted(self._spans, key=lambda span: span.begun)
+
+    def extent(self) -> tuple[float, float]:
+        """Wait for the last phase of this step. The time this step added: from the end of the one before to its own."""
+        ended = max((span.ended for span in self.spans()), default=self._begun)
+        return self._start, ended
+
+    def seconds(self) -> Record:
+        """Wait for the last phase of this step. Seconds of each phase and, as `seconds/step`, of the extent."""
+        taken: Record = {}
+        for span in self.spans():
+            taken[f"seconds/{span.phase}"] = taken.get(f"seconds/{span.phase}", 0.0) + span.ended - span.begun
+        begun, ended = self.extent()
+        return taken | {"seconds/step": ended - begun}
 
 
 class Profile:

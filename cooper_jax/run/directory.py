@@ -1,0 +1,84 @@
+"""What lies in a run directory beside checkpoints and metrics, and whether a run may go on there."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cooper_jax import config
+from cooper_jax.config import Config, UserError, require
+from cooper_jax.model import hf
+
+# What may differ when a run is continued: none of it changes the numbers of a step.
+_FREE = ("steps", "dir", "eval_every", "save_every", "keep", "compile_cache", "profile", "log", "evaluation", "mesh")
+_FREE += ("verifier.workers", "verifier.deadline", "pairs.style", "pairs.min_valid_rate", "pairs.patience")
+_FREE += tuple(
+    f"assistant.server.{name}"
+    for name in ("url", "key_env", "concurrency", "deadline", "retries", "backoff", "longest_wait", "breaker", "cache")
+)
+
+
+class Result(NamedTuple):
+    """What a program returns: where its files lie, and the figures that it prints."""
+
+    folder: Path
+    figures: Any
+
+
+def make_dir(run_dir: str) -> None:
+    """Create the run directory. Raises UserError where it cannot be."""
+    try:
+        Path(run_dir).mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise UserError(
+            f"the run directory {run_dir} cannot be made: {error.strerror}; give another with --dir"
+        ) from None
+
+
+def write_config(cfg: Config, run_dir: str) -> None:
+    """Write the resolved configuration, `config.json`."""
+    (Path(run_dir) / "config.json").write_text(config.to_json(cfg))
+
+
+def tokenizer(run_dir: str | Path, item: str) -> Path:
+    """Where a run keeps the tokenizer of a model."""
+    return Path(run_dir) / "tokenizer" / item
+
+
+def origin(run_dir: str | Path, item: str) -> Path:
+    """Where a run keeps what the Hugging Face folder of its start says of a model, such as the ids that end a text."""
+    return Path(run_dir) / "origin" / item
+
+
+def keep_origin(run_dir: str, item: str, where: str) -> None:
+    """Keep it, so that an export has it when that folder is gone; runs hand it on."""
+    source, kept = Path(where) if hf.is_folder(where) else origin(where, item), origin(run_dir, item)
+    names = ("config.json", "generation_config.json") if item == "policy" else ("config.json",)
+    for file in (source / name for name in names if where and (source / name).is_file()):
+        kept.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, kept / file.name)
+
+
+def same_settings(cfg: Config, run_dir: str, program: str) -> None:
+    """Raise UserError where the run that stands in `run_dir` had other settings, of those that `program` reads."""
+    old = _flat(json.loads((Path(run_dir) / "config.json").read_text()))
+    new = _flat(json.loads(config.to_json(cfg)))
+    changed = [
+        f"{name} was {old.get(name)!r}, now {new.get(name)!r}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name) and config.reads(program, name) and not name.startswith(_FREE)
+    ]
+    if old["steps"] != cfg.steps and "cosine" in (cfg.policy.optim.schedule, cfg.reward.optim.schedule):
+        changed.append(f"steps was {old['steps']}, now {cfg.steps}, which moves the cosine schedule")
+    require(
+        not changed,
+        f"{run_dir} holds a run with other settings ({'; '.join(changed)}); "
+        "give the settings of that run to continue it, or another directory to start anew",
+    )
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for name, value in tree.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

@@ -1,0 +1,101 @@
+"""Held-out questions, asked with training's own sampler and verifier; and a reward model on labelled completions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from cooper_jax.device import jits
+from cooper_jax.device.keys import Use
+from cooper_jax.host.text import data
+from cooper_jax.host.text.benchmarks import Judgement, Question
+from cooper_jax.host.verifier.verdict import RIGHT, Verdict
+from cooper_jax.mesh import sharding
+from cooper_jax.run import questions
+from cooper_jax.run.machine import Machine
+from cooper_jax.run.metrics import Record, Row, policy_figures
+from cooper_jax.run.sampler import Completion, Sampler
+
+
+class HeldOut:
+    """Held-out questions. The noise is the same at every call, so that the steps of a run compare."""
+
+    def __init__(self, here: Machine) -> None:
+        self._here, cfg = here, here.cfg
+        sharding.rows_divide(here.mesh, evaluation__batch=cfg.evaluation.batch)
+        hint = "; name held-out questions with --data.evaluation, or lower --data.held-out"
+        problems = questions.usable(data.held_out(cfg.data), here, training=False, hint=hint)
+        self.questions = [Question(p, "") for p in data.sample(problems, cfg.evaluation.questions, cfg.seed)]
+
+    def accuracy(self, params: Any) -> Record:
+        """`policy_figures` at the first of `evaluation.temperatures`, for the log of a run."""
+        rows = policy_rows(params, self.questions, self._here.cfg.evaluation.temperatures[0], self._here)
+        return {f"eval/{name}": value for name, value in policy_figures(rows).items()}
+
+
+def policy_rows(
+    params: Any, questions: Sequence[Question], temperature: float, here: Machine, shown: str = ""
+) -> list[Row]:
+    """One row a question: its completions, the rule's verdicts and answers, lengths in tokens.
+
+    With `shown`, the name of the questions, a progress bar.
+    """
+    cfg = here.cfg.evaluation
+    samples = cfg.samples if temperature else 1
+    sampler = Sampler(here, samples, temperature, cfg.top_p, Use.EVALUATION)
+    drawn: list[Completion] = []
+    pending = []
+    batches = sampler.batches(params, [question.problem for question in questions])
+    for problems, completions in track(batches, shown, -(-len(questions) // cfg.batch), disable=not shown):
+        drawn += completions
+        # Graded while the next batch is sampled.
+        jobs = [c.job(problems[i // samples]) for i, c in enumerate(completions)]
+        pending.append(here.verifier.submit(jobs))
+    verdicts = [verdict for part in pending for verdict in part.result()]
+    return [
+        _row(question, drawn[i * samples : (i + 1) * samples], verdicts[i * samples : (i + 1) * samples])
+        for i, question in enumerate(questions)
+    ]
+
+
+def _row(question: Question, completions: Sequence[Completion], verdicts: Sequence[Verdict]) -> Row:
+    return {
+        "question": question.problem.question,
+        "reference_answer": question.problem.reference,
+        "kind": question.kind,
+        "accuracy": float(np.mean([v.verdict == RIGHT for v in verdicts])),
+        "completions": [c.text for c in completions],
+        "answers": [v.answer for v in verdicts],
+        "verdicts": [v.verdict for v in verdicts],
+        "lengths": [len(c.token_ids) for c in completions],
+        "finished": [c.finished for c in completions],
+    }
+
+
+def scores(params: Any, texts: Sequence[np.ndarray], here: Machine, shown: str = "") -> np.ndarray:
+    """A reward model's scores of any number of texts, `evaluation.batch` at a time. `shown` is as in `policy_rows`."""
+    size = here.cfg.evaluation.batch
+    score, found = jits.make_score(here.cfg.reward.model, here.mesh), []
+    for start in track(range(0, len(texts), size), shown, disable=not shown):
+        some = [texts[i % len(texts)] for i in range(start, start + size)]
+        found.append(sharding.fetch(score(params, here.put(here.packed(some)))))
+    return np.concatenate(found)[: len(texts)]
+
+
+def reward_rows(params: Any, judgements: Sequence[Judgement], here: Machine, shown: str = "") -> list[Row]:
+    """One row a labelled completion, with the reward model's score. `shown` is as in `policy_rows`."""
+    sharding.rows_divide(here.mesh, evaluation__batch=here.cfg.evaluation.batch)
+    texts = here.judged([j.problem for j in judgements], [j.completion for j in judgements])
+    return [
+        {
+            "question": j.problem.question,
+            "reference_answer": j.problem.reference,
+            "completion": j.completion,
+            "right": j.right,
+            "answer_type": j.kind,
+            "answer_subtype": j.subkind,
+            "score": float(s),
+        }
+        for j, s in zip(judgements, scores(params, texts, here, shown), strict=True)
+    ]

@@ -1,0 +1,117 @@
+"""One record a step, fetched one step late: to metrics.jsonl, a progress bar, TensorBoard and W&B."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
+
+from cooper_jax.config import Log, UserError, require
+from cooper_jax.run.metrics import Record
+from cooper_jax.run.timeline import Timeline
+
+
+class Writer:
+    """One record a step to `metrics.jsonl` (TensorBoard, W&B) and to a progress bar; a context manager.
+
+    Continuing at `start` drops the records of later steps, which will be made again.
+    """
+
+    def __init__(self, run_dir: str, program: str, cfg: Log, start: int, steps: int, shown: Sequence[str]) -> None:
+        self._shown, self._steps, self._program, self._started = shown, steps, program, time.perf_counter()
+        self._every = max(1, steps // 10)
+        self._board = self._wandb = None
+        if cfg.tensorboard:
+            from tensorboardX import SummaryWriter
+
+            self._board = SummaryWriter(run_dir)
+        if cfg.wandb:
+            self._wandb = _start_wandb(cfg.wandb, run_dir)
+        path = Path(run_dir) / "metrics.jsonl"
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        path.write_text("".join(line for line in lines if json.loads(line)["step"] <= start))
+        self._file = path.open("a")
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            expand=True,
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task(program, total=steps, completed=start, rate="", figures="")
+        self._done_before = start
+
+    def write(self, step: int, record: Record) -> None:
+        """Log the record of `step` (counted from 1)."""
+        self._file.write(json.dumps({"step": step, **record}) + "\n")
+        self._file.flush()
+        for name, value in record.items():
+            if self._board:
+                self._board.add_scalar(name, value, step)
+        if self._wandb:
+            self._wandb.log(record, step=step)
+        rate = (step - self._done_before) / (time.perf_counter() - self._started)
+        figures = "  ".join(f"{name} {record[name]:.3f}" for name in self._shown if name in record)
+        self._bar.update(self._task, completed=step, rate=f"{rate:.1f} steps/s", figures=figures)
+        if self._bar.disable and (step == self._done_before + 1 or step % self._every == 0 or step == self._steps):
+            left = (self._steps - step) / rate
+            print(f"{self._program} {step}/{self._steps}  {rate:.1f} steps/s  {left:.0f} s left  {figures}", flush=True)
+
+    def __enter__(self) -> "Writer":
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._bar.stop()
+        self._file.close()
+        if self._board:
+            self._board.close()
+        if self._wandb:
+            self._wandb.finish()
+
+
+def history(run_dir: str, last: int) -> list[Record]:
+    """The records of `metrics.jsonl` up to step `last`."""
+    path = Path(run_dir) / "metrics.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [record for record in records if record["step"] <= last]
+
+
+def finish(metrics: dict[str, Any], timeline: Timeline) -> Record:
+    """Wait for a step: its scalars as floats, and the seconds of its phases.
+
+    Raises UserError where a loss is no longer a number.
+    """
+    record = {name: float(value) for name, value in jax.device_get(metrics).items()} | timeline.seconds()
+    for name, value in record.items():
+        require(
+            not name.endswith("loss") or np.isfinite(value),
+            f"{name} = {value}: training has diverged; lower the learning rate, "
+            "and continue from the last checkpoint by running the same command",
+        )
+    if "completion/tokens" in record:
+        record["tokens_per_second"] = record["completion/tokens"] / record["seconds/step"]
+    return record
+
+
+def _start_wandb(project: str, run_dir: str) -> Any:
+    try:
+        import wandb  # pyright: ignore[reportMissingImports]
+    except ModuleNotFoundError:
+        raise UserError(f"log.wandb = {project!r} needs the wandb extra: pip install 'cooper-jax[wandb]'") from None
+    # The directory names the run, so that continuing it continues the same curves.
+    identity = hashlib.sha1(str(Path(run_dir).absolute()).encode()).hexdigest()[:12]
+    return wandb.init(project=project, dir=run_dir, name=Path(run_dir).name, id=identity, resume="allow")

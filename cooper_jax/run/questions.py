@@ -1,0 +1,47 @@
+"""What a run can use of its data: prompts that fit, references the rule reads, texts that fit the reward model."""
+
+import jax
+import numpy as np
+
+from cooper_jax.config import require
+from cooper_jax.host.text import encode, labels
+from cooper_jax.host.text.data import Problem, Problems
+from cooper_jax.host.text.labels import Labels
+from cooper_jax.host.verifier import rule
+from cooper_jax.run.machine import Machine
+
+
+def usable(found: Problems, here: Machine, training: bool, hint: str = "") -> list[Problem]:
+    """The problems whose prompt fits, whose reference the rule can read and, in training, whose judging window holds.
+
+    Prints what was read (in training) and what was left out. Raises UserError, with `hint`, where nothing is left.
+    """
+    cfg, before = here.cfg, len(found.kept)
+
+    def drop_over(limit: int, sizes: np.ndarray, what: str, option: str) -> None:
+        hint = f"raise --{option} to {max(sizes, default=0)} to keep them all"
+        found.drop(f"{what} over {limit:,} tokens ({hint})", sizes > limit)
+
+    sizes = encode.prompt_sizes(found.kept, here.tokenizers["policy"], cfg.prompting)
+    drop_over(cfg.rollout.prompt_len, sizes, "with prompts", "rollout.prompt-len")
+    if training and "reward" in here.tokenizers:
+        sizes = encode.window_sizes(found.kept, here.tokenizers["reward"])
+        drop_over(cfg.judging.length, sizes, "with question and reference", "judging.length")
+    math = cfg.verifier.rule == "math"
+    unreadable = [rule.unreadable(r) is not None if math else not r.isdecimal() for _, r, _ in found.kept]
+    found.drop("with references that the rule cannot read", unreadable, lambda problem: f"{problem.reference:.40}")
+    require(len(found.kept) > 0, f"no problem is left of {found}{hint}")
+    if jax.process_index() == 0 and (training or len(found.kept) < before):
+        print(f"{'training' if training else 'held-out'} data: {found}", flush=True)
+    return found.kept
+
+
+def labelled(path: str, here: Machine) -> Labels:
+    """The labelled rows in `path` that fit the reward model's window; what is left out is said.
+
+    Raises UserError as `labels.read`.
+    """
+    found = labels.read(path, here.tokenizers["reward"], here.cfg.judging.length)
+    if found.left_out and jax.process_index() == 0:
+        print(found.left_out)
+    return found

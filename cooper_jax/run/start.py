@@ -1,0 +1,99 @@
+"""Where a model comes from: its shapes, its tokenizer, its first weights.
+
+They come from a Hugging Face folder, from another run's directory, or, without either, from the seed.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+
+from cooper_jax import config
+from cooper_jax.config import Config, Trainee, require
+from cooper_jax.device import keys, loading
+from cooper_jax.device.keys import Use
+from cooper_jax.device.state import ModelState
+from cooper_jax.host import arithmetic
+from cooper_jax.host.text import encode
+from cooper_jax.host.text import tokenizer as hf_tokenizer
+from cooper_jax.model import hf, weights
+from cooper_jax.run import checkpoint
+
+
+def resolve(name: str, trainee: Trainee) -> Trainee:
+    """`trainee` with the shapes that it leaves open taken from its `init`, a Hugging Face folder or run directory.
+
+    Raises UserError where they disagree, or where there is nothing to take.
+    """
+    where = trainee.init
+    if hf.is_folder(where):
+        found = hf.read_config(where).model
+    elif trainee.model.given:
+        return trainee
+    else:
+        require(where != "", f"{name}.model has no shapes; give them, or a folder to start from")
+        found = getattr(config.from_json(Path(where) / "config.json"), _item(name)).model
+        require(found.given, f"the run in {where} has no {name} model")
+    return replace(trainee, model=hf.resolve(name, trainee.model, found, where))
+
+
+def ran(where: str) -> Config | None:
+    """The configuration of the run in `where`; None of a Hugging Face folder. Raises UserError where neither lies."""
+    require(Path(where).is_dir(), f"{where}: no such folder; give a Hugging Face folder, or the directory of a run")
+    return None if hf.is_folder(where) else config.from_json(Path(where) / "config.json")
+
+
+def tokenizer(name: str, trainee: Trainee, source: str) -> encode.Tokenizer:
+    """The tokenizer that a model's setting names, that beside its first weights, or the built-in task's."""
+    beside = (f"{trainee.init}/tokenizer/{_item(name)}", trainee.init) if trainee.init else ()
+    folder = trainee.tokenizer or next((path for path in beside if hf_tokenizer.is_folder(path)), "")
+    require(
+        folder != "" or source == "arithmetic",
+        f"{name}: no tokenizer lies in {trainee.init or 'init'}, and only the built-in task does without; "
+        f"put its files there, or set {name}.tokenizer to a folder that has them",
+    )
+    made = hf_tokenizer.Tokenizer(folder) if folder else arithmetic.Tokenizer()
+    require(
+        trainee.model.vocab >= len(made),
+        f"{name}.model.vocab = {trainee.model.vocab} is smaller than the tokenizer's {len(made)} tokens; "
+        f"use {len(made)} or more",
+    )
+    return made
+
+
+def initial_state(
+    trainee: Trainee, item: Literal["policy", "reward"], seed: int, updates: int, mesh: jax.sharding.Mesh
+) -> ModelState:
+    """A fresh optimizer on weights from `trainee.init`, or on random ones; `updates` is where its schedule ends."""
+    reward = item == "reward"
+    key = keys.key(seed, Use.REWARD_WEIGHTS if reward else Use.POLICY_WEIGHTS)
+    state = loading.init_state(trainee, reward, mesh, key, updates)
+    if hf.is_folder(trainee.init):
+        # Over the random weights: a score head that the folder lacks is the seed's.
+        return replace(state, params=loading.load(state.params, hf.tensors(trainee.init, trainee.model, reward)))
+    if trainee.init:
+        state = replace(state, params=None)  # Never two sets of weights on the devices.
+        state = replace(state, params=load_params(trainee.init, item, trainee, mesh))
+    return state
+
+
+def load_params(where: str, item: Literal["policy", "reward"], trainee: Trainee, mesh: jax.sharding.Mesh) -> Any:
+    """Trained weights from a run directory's newest checkpoint or a Hugging Face folder, for use without training.
+
+    Raises UserError: not there, damaged, of other shapes, or a reward model without a score head.
+    """
+    reward = item == "reward"
+    like = weights.abstract(trainee.model, reward, mesh)
+    if not hf.is_folder(where):
+        return checkpoint.load_params(where, item, like)
+    require(
+        hf.read_config(where).scored or not reward,
+        f"{where} holds a causal language model, which has no score head; train one on it with cooper fit-reward",
+    )
+    return loading.load(loading.blank(like), hf.tensors(where, trainee.model, reward))
+
+
+def _item(name: str) -> Literal["policy", "reward"]:
+    """Which model of a run a model starts from: a frozen one, such as an assistant, from the policy."""
+    return "reward" if name == "reward" else "policy"
