@@ -22,19 +22,23 @@ class Use(IntEnum):
     PAIRS = 3
     """Which right completions become positives, and how they are rewritten (step, process)."""
     DATA_ORDER = 4
-    """The order of the training questions."""
+    """The order of the training questions (epoch)."""
     REPLAY = 5
     """Which labelled rows are replayed (step, process)."""
+    HELD_OUT = 6
+    """Which held-out questions are asked, where there are more than enough."""
     SFT_EXAMPLES = 10
     """Questions and styles of the worked solutions."""
     SFT_BATCH = 11
     """Which of them a step imitates (step)."""
     ANNOTATE = 20
-    """Which questions are annotated; the completions sampled of them (place of the batch)."""
+    """The completions to annotate (place of the batch)."""
+    ANNOTATE_ORDER = 21
+    """Which questions they are of."""
     FIT_ORDER = 30
-    """The order of the labelled rows."""
+    """The order of the labelled rows (epoch)."""
     FIT_ORDER_RIGHT = 31
-    """Of the right ones, where batches are balanced."""
+    """Of the right ones, where batches are balanced (epoch)."""
     EVALUATION = 100
     """Completions of held-out questions (place of the batch): the same noise at every step and for every policy."""
     GENERATE = 200

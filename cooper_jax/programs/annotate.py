@@ -118,7 +118,7 @@ def _show(figures: dict[str, Any]) -> None:
 def _sample(cfg: Config, here: Machine) -> list[Row]:
     params = start.load_params(cfg.policy.init, "policy", cfg.policy, here.mesh)
     source = questions.usable(data.training(cfg.data), here, training=True)
-    order = keys.generator(cfg.seed, Use.ANNOTATE).permutation(len(source))
+    order = keys.generator(cfg.seed, Use.ANNOTATE_ORDER).permutation(len(source))
     problems = [source[order[i % len(source)]] for i in range(cfg.annotate.completions)]
     sampler = Sampler(here, 1, cfg.annotate.temperature, cfg.rollout.top_p, Use.ANNOTATE)
     drawn = [c for _, some in sampler.batches(params, problems) for c in some]

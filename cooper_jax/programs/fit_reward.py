@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -87,7 +88,7 @@ def _split(labels: Labels, fit: Fit) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def _stream(part: np.ndarray, seed: int, use: Use) -> Stream[int]:
-    return Stream(part.tolist(), int(keys.key(seed, use)[0]), jax.process_index(), jax.process_count())
+    return Stream(part.tolist(), partial(keys.generator, seed, use), jax.process_index(), jax.process_count())
 
 
 def _figures(score_R: np.ndarray, label_R: np.ndarray) -> Record:

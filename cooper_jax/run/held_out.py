@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from cooper_jax.device import jits
+from cooper_jax.device import jits, keys
 from cooper_jax.device.keys import Use
 from cooper_jax.host.text import data
 from cooper_jax.host.text.benchmarks import Judgement, Question
@@ -26,7 +26,8 @@ class HeldOut:
         sharding.rows_divide(here.mesh, evaluation__batch=cfg.evaluation.batch)
         hint = "; name held-out questions with --data.evaluation, or lower --data.held-out"
         problems = questions.usable(data.held_out(cfg.data), here, training=False, hint=hint)
-        self.questions = [Question(p, "") for p in data.sample(problems, cfg.evaluation.questions, cfg.seed)]
+        rng = keys.generator(cfg.seed, Use.HELD_OUT)
+        self.questions = [Question(p, "") for p in data.sample(problems, cfg.evaluation.questions, rng)]
 
     def accuracy(self, params: Any) -> Record:
         """`policy_figures` at the first of `evaluation.temperatures`, for the log of a run."""

@@ -1,6 +1,7 @@
 """Config -> Run: the only factory."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def cooper_run(cfg: Config, here: Machine) -> tuple[Run, ModelState, ModelState 
         style=Style(cfg.pairs.style_every, cfg.pairs.style_window),
         stream=Stream(
             questions.usable(data.training(cfg.data), here, training=True),
-            int(keys.key(cfg.seed, Use.DATA_ORDER)[0]),
+            partial(keys.generator, cfg.seed, Use.DATA_ORDER),
             jax.process_index(),
             jax.process_count(),
         ),

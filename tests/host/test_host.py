@@ -154,26 +154,28 @@ def test_nothing_but_content_separates_the_sides_of_a_pair() -> None:
 
 def test_stream_resumes_where_it_stopped() -> None:
     problems = data.training(Data()).kept[:10]
-    straight = Stream(problems, 3).take(35)
+    shuffled = lambda seed: lambda epoch: np.random.default_rng([seed, epoch])  # noqa: E731
+    straight = Stream(problems, shuffled(3)).take(35)
     for cut in (0, 4, 10, 33):
-        first, second = Stream(problems, 3), Stream(problems, 3)
+        first, second = Stream(problems, shuffled(3)), Stream(problems, shuffled(3))
         head = first.take(cut)
         second.seek(first.cursor)
         assert head + second.take(35 - cut) == straight
     assert sorted(straight[:10]) == sorted(problems) == sorted(straight[10:20])
-    assert straight[:10] != straight[10:20] and Stream(problems, 4).take(10) != straight[:10]
+    assert straight[:10] != straight[10:20] and Stream(problems, shuffled(4)).take(10) != straight[:10]
 
 
 def test_held_out_questions_are_all_different() -> None:
-    problems = data.sample(data.held_out(SPLIT).kept, 1024, 0)
+    problems = data.sample(data.held_out(SPLIT).kept, 1024, np.random.default_rng(0))
     assert len({p.question for p in problems}) == 1024
     assert not set(problems) & set(data.training(SPLIT).kept)
 
 
 def test_processes_share_each_step() -> None:
     """Two processes together take what one takes alone, each its own half, before and after a resume."""
-    alone = Stream(range(10), 3)
-    two = [Stream(range(10), 3, process, 2) for process in (0, 1)]
+    shuffle = np.random.default_rng
+    alone = Stream(range(10), shuffle)
+    two = [Stream(range(10), shuffle, process, 2) for process in (0, 1)]
     for cursor in (0, 4, 36):
         for stream in (alone, *two):
             stream.seek(cursor)

@@ -477,7 +477,7 @@ def test_the_command_starts_without_jax() -> None:
 
 def test_training_starts_without_what_it_may_not_need() -> None:
     """Libraries that take long to import are imported where they are used."""
-    heavy = "torch transformers sklearn sympy math_verify matplotlib scipy.stats tensorflow tensorflow_datasets grain"
+    heavy = "torch transformers sklearn sympy math_verify matplotlib scipy.stats tensorflow tensorflow_datasets"
     code = f"import sys, cooper_jax.cooper; print(*[name for name in {heavy.split()} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []

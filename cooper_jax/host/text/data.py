@@ -7,6 +7,7 @@ import json
 import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -91,9 +92,9 @@ def held_out(cfg: Data) -> Problems:
     return found
 
 
-def sample(problems: Sequence[Problem], count: int, seed: int) -> list[Problem]:
-    """`count` of the problems (all, if there are fewer), drawn by `seed`, in their order."""
-    order = np.random.default_rng([seed, 1]).permutation(len(problems))[:count]
+def sample(problems: Sequence[Problem], count: int, rng: np.random.Generator) -> list[Problem]:
+    """`count` of the problems (all, if there are fewer), drawn by `rng`, in their order."""
+    order = rng.permutation(len(problems))[:count]
     return [problems[i] for i in sorted(order)]
 
 
@@ -268,17 +269,19 @@ def text(name: str, value: Any, empty: bool = False) -> str:
 
 
 class Stream(Generic[T]):
-    """Items in epochs, each in an order of its own, drawn by the seed. `cursor` counts the items handed out.
+    """Items in epochs, each in an order of its own. `cursor` counts the items handed out.
 
-    Of `processes` that take together, each is handed its own share.
+    `shuffle` gives the generator that orders an epoch (counted from 0), so that any place can be taken up at once. Of
+    `processes` that take together, each is handed its own share.
     """
 
-    def __init__(self, items: Sequence[T], seed: int, process: int = 0, processes: int = 1) -> None:
-        import grain  # imports jax, which the rest of host/ does without
-
+    def __init__(
+        self, items: Sequence[T], shuffle: Callable[[int], np.random.Generator], process: int = 0, processes: int = 1
+    ) -> None:
         require(len(items) > 0, "the data source has no problems; check the options under data")
-        self._order: Any = grain.MapDataset.source(items).seed(seed).shuffle().repeat()
-        self._process, self._processes, self.cursor = process, processes, 0
+        self._items, self._process, self._processes, self.cursor = items, process, processes, 0
+        # An epoch's order is asked for item by item, and a batch may lie across two.
+        self._order = lru_cache(maxsize=2)(lambda epoch: shuffle(epoch).permutation(len(items)))
 
     def seek(self, cursor: int) -> None:
         """Go on as if `cursor` items had been handed out."""
@@ -289,4 +292,5 @@ class Stream(Generic[T]):
         share = count // self._processes
         begin = self.cursor + self._process * share
         self.cursor += count
-        return [self._order[i] for i in range(begin, begin + share)]
+        places = (divmod(i, len(self._items)) for i in range(begin, begin + share))
+        return [self._items[self._order(epoch)[place]] for epoch, place in places]
