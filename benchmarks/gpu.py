@@ -325,7 +325,7 @@ def policy_update(shape: Shape, repeats: int) -> Figures:
 
         def call() -> None:
             nonlocal state
-            state, metrics = step_fns.policy(state, batch)
+            state, metrics = step_fns.policy_update(state, batch)
             jax.block_until_ready((state, metrics))
 
         return timed(call, repeats) | {"rows": rows, "tokens": rows * shape.train_len} | device_memory()
@@ -352,7 +352,7 @@ def reward_update(shape: Shape, repeats: int) -> Figures:
     rows = Pairs(*packing.pairs(pairs, [], np.zeros(0), into, 0), into.parts)
     how = Sampling(cfg.rollout.group, cfg.rollout.completion_len, 1.0, 1.0, 0, (-1,), 0)
     with jax.set_mesh(mesh):
-        update = jits.make_jits(cfg, how, mesh).reward
+        update = jits.make_jits(cfg, how, mesh).reward_update
         state = loading.init_state(cfg.reward, True, mesh, keys.key_data(0), cfg.steps)
         batch = sharding.put(rows, mesh)
 

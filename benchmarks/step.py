@@ -77,7 +77,7 @@ def programs(
     batch = replace(jax.eval_shape(fns.prepare, reference, rollout), advantage_PGT=advantage_PGT)
     return {
         "rollout": (fns.rollout, to_rollout),
-        "policy": (fns.policy, (state, batch)),
+        "policy": (fns.policy_update, (state, batch)),
         "prepare": (fns.prepare, (reference, rollout)),
         "advantages": (fns.advantages, to_advantages),
     }
@@ -105,7 +105,7 @@ def run(cfg: Config, mesh: jax.sharding.Mesh, clock: workload.Clock) -> None:
         with clock.phase("update"):
             advantage_PGT, _ = step_fns.advantages(rollout, reward_B)
             batch = replace(batch, advantage_PGT=advantage_PGT)
-            state, _ = jax.block_until_ready(step_fns.policy(state, batch))
+            state, _ = jax.block_until_ready(step_fns.policy_update(state, batch))
         clock.end_step()
     assert sharding.fetch(rollout.real_BT).all(), "a completion ended early"
 

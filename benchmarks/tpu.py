@@ -35,7 +35,7 @@ from jax.sharding import Mesh
 from cooper_jax import config
 from cooper_jax.config import Model, Trainee
 from cooper_jax.device import jits
-from cooper_jax.device.state import ModelState, Pairs, PolicyBatch, Prompts
+from cooper_jax.device.state import ModelState, PairBatch, PolicyBatch, Prompts
 from cooper_jax.mesh import sharding
 from cooper_jax.model import attention
 from cooper_jax.model import presets as shapes
@@ -135,16 +135,16 @@ def policy_update(model: Model, given: argparse.Namespace, mesh: Mesh) -> jax.st
         nothing(jnp.int32), nothing(bool), ints, ints, marks, floats, floats, floats, floats, parts=given.parts
     )
     trainee = Trainee(model)
-    update = jits.make_policy(trainee, config.GRPO(), 1.0, 100, mesh)
+    update = jits.make_policy_update(trainee, config.GRPO(), 1.0, 100, mesh)
     return lower(mesh, update, fresh(trainee, False, mesh), batch)
 
 
 def reward_update(model: Model, given: argparse.Namespace, mesh: Mesh) -> jax.stages.Lowered:
-    """Pairs, in packed rows."""
+    """PairBatch, in packed rows."""
     ints = batch_of(mesh, (given.rows, given.slots), jnp.int32)
     trainee = Trainee(model)
-    update = jits.make_reward(trainee, config.Pairs(), 100, mesh)
-    return lower(mesh, update, fresh(trainee, True, mesh), Pairs(ints, ints, ints, ints, parts=given.parts))
+    update = jits.make_reward_update(trainee, config.Pairs(), 100, mesh)
+    return lower(mesh, update, fresh(trainee, True, mesh), PairBatch(ints, ints, ints, ints, parts=given.parts))
 
 
 def sampling(model: Model, given: argparse.Namespace, mesh: Mesh, int8: bool) -> jax.stages.Lowered:

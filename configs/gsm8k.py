@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cooper_jax import config as configs
-from cooper_jax.config import Data, Judging
+from cooper_jax.config import Data, Scoring
 from cooper_jax.model.presets import QWEN2_5_0_5B
 
 qwen = configs.load(str(Path(__file__).with_name("qwen2_5_1_5b.py")))
@@ -30,6 +30,6 @@ config = replace(
     steps=234,
     data=Data(source="data/gsm8k_train.jsonl", evaluation="data/gsm8k.jsonl"),
     rollout=replace(qwen.rollout, prompts=64, prompt_len=256, completion_len=1024),
-    judging=Judging(length=1024, micro_batch=64),
+    scoring=Scoring(length=1024, micro_batch=64),
     evaluation=replace(qwen.evaluation, sets=("gsm8k:data/gsm8k.jsonl",), batch=64),
 )

@@ -46,7 +46,7 @@ config = replace(
     ),
     rollout=Rollout(prompts=128, group=8, prompt_len=512, completion_len=2048),
     grpo=GRPO(packed=True),
-    judging=replace(verifyrm.judging, micro_batch=128),
+    scoring=replace(verifyrm.scoring, micro_batch=128),
     verifier=Verifier(workers=16),
     evaluation=Evaluation(
         sets=tuple(f"{name}:data/{name}.jsonl" for name in ("gsm8k", "svamp", "math500", "olympiadbench", "odyssey")),

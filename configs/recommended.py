@@ -9,7 +9,7 @@ out of the loss, and a reward model whose calibration is held by cross-entropy o
 rows (replay). Learning rate 1e-6 constant after 10 steps of warm-up, token mean, k3 KL of 0.001 are as there.
 
 Watch in metrics.jsonl: `completion/truncated` over .1 means completion_len is too short; a falling `pairs/valid` or a
-rising `rm/false_positive_rate` comes before all trouble; `reward/zero_std_groups` is sampling without effect.
+rising `score/false_positive_rate` comes before all trouble; `reward/zero_std_groups` is sampling without effect.
 
 Hardware: written for 8 GPUs of 80 GB. Computed: both models with moments, the reference and gradients take 49.4 GB, the
 sampler's cache 182.3 GB; on each of 8, 6.2 and 22.8 GB. Activations come on top.

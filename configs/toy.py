@@ -22,11 +22,11 @@ from cooper_jax.config import (
     Data,
     Evaluation,
     Fit,
-    Judging,
     Model,
     Optim,
     Pairs,
     Rollout,
+    Scoring,
     Trainee,
     Verifier,
 )
@@ -50,7 +50,7 @@ config = Config(
     # teach most while it moves fast, and without them the reward model needs several updates to keep up.
     pairs=Pairs(anchor=0.3, on_policy=0.5),
     # Texts have 37 tokens at most; rows are of two windows, and these hold two pairs of worked solutions.
-    judging=Judging(length=56),
+    scoring=Scoring(length=56),
     verifier=Verifier(rule="arithmetic"),
     sft=SFT(dir="runs/toy/sft", optim=Optim(lr=4e-3, schedule="cosine", warmup=50)),
     annotate=Annotate(dir="runs/toy/labels", completions=2000),

@@ -16,14 +16,14 @@ Activations come on top. On one GPU: --reward.micro-batch 8 --evaluation.batch 1
 Expect: the paper reports 89.42 % on VerifyBench. We have not run this configuration.
 """
 
-from cooper_jax.config import Config, Evaluation, Fit, Judging, Optim, Trainee
+from cooper_jax.config import Config, Evaluation, Fit, Optim, Scoring, Trainee
 from cooper_jax.model.presets import QWEN2_5_MATH_1_5B
 
 config = Config(
     policy=Trainee(),
     reward=Trainee(QWEN2_5_MATH_1_5B, micro_batch=32),
     dir="runs/verifyrm",
-    judging=Judging(length=3072),
+    scoring=Scoring(length=3072),
     fit=Fit(
         dir="runs/verifyrm",
         init="models/Qwen2.5-Math-1.5B-Instruct",

@@ -15,7 +15,7 @@ import numpy as np
 from cooper_jax.config import Config
 from cooper_jax.device import keys
 from cooper_jax.device.keys import Use
-from cooper_jax.device.state import CooperState, ModelState, Packing, Pairs, Prompts, Rollout
+from cooper_jax.device.state import CooperState, ModelState, Packing, PairBatch, Prompts, Rollout
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.pool import Job, Pending
@@ -47,15 +47,15 @@ def cooper_step(
     completions, verdicts = _read(rollout, rows, run, time)
     if cfg.reward_source == "model":
         with time.host("encode"):
-            judged = put(run.machine.packed(run.machine.judged(rows, completions)))
-        reward_B = time.device("score", run.jits.score(state.reward.params, judged))
+            texts = put(run.machine.packed(run.machine.rm_texts(rows, completions)))
+        reward_B = time.device("score", run.jits.score(state.reward.params, texts))
     else:
         with time.host("verify"):
             reward_B = put(np.array([v.verdict == RIGHT for v in verdicts.result()], np.float32))
     advantage_PGT, record = time.device("advantages", run.jits.advantages(rollout, reward_B, packing))
     batch = replace(batch, advantage_PGT=advantage_PGT)
-    policy, policy_metrics = _update(run.jits.policy, state.policy, batch, cfg.grpo.updates)
-    time.device("policy", policy_metrics)
+    policy, policy_metrics = _update(run.jits.policy_update, state.policy, batch, cfg.grpo.updates)
+    time.device("policy_update", policy_metrics)
 
     with time.host("verify"):
         labels = verdicts.result()
@@ -72,9 +72,9 @@ def cooper_step(
                 problems, completions, labels, run.assistant, run.verifier, run.machine.fits, cfg.pairs, rng, score_B
             )
             pairs = put(_pairs(run, slots, step))
-        reward, reward_metrics = _update(run.jits.reward, state.reward, pairs, cfg.pairs.updates)
-        time.device("reward", reward_metrics)
-        record |= _named("reward_model", reward_metrics) | pair_metrics | run.assistant.figures()
+        reward, reward_metrics = _update(run.jits.reward_update, state.reward, pairs, cfg.pairs.updates)
+        time.device("rm_update", reward_metrics)
+        record |= _named("rm_update", reward_metrics) | pair_metrics | run.assistant.figures()
         record |= run.style.note(step + 1, [slot for slot in slots if slot])
     if cfg.reward_source == "model":
         with time.host("wait"):
@@ -106,7 +106,7 @@ def train(cfg: Config) -> Result:
             step_fn=step_fn,
             evaluate=lambda state: held_out.accuracy(state.policy.params),
             eval_every=cfg.eval_every,
-            shown=("reward/mean", "rule/accuracy", "eval/accuracy", "rm/false_positive_rate", "pairs/valid"),
+            shown=("reward/mean", "rule/accuracy", "eval/accuracy", "score/false_positive_rate", "pairs/valid"),
             seek=run.stream.seek,
             cursor=lambda: run.stream.cursor,
             programs=partial(programs, run),
@@ -128,10 +128,10 @@ def programs(run: Run, state: CooperState) -> Programs:
     to_advantages = rollout, like(np.zeros(rows, np.float32)), packing
     advantage_PGT, _ = jax.eval_shape(fns.advantages, *to_advantages)
     batch = replace(jax.eval_shape(fns.prepare, *to_prepare), advantage_PGT=advantage_PGT)
-    found = {"rollout": (fns.rollout, to_rollout), "policy": (fns.policy, (state.policy, batch))}
+    found = {"rollout": (fns.rollout, to_rollout), "policy_update": (fns.policy_update, (state.policy, batch))}
     if run.cfg.train_reward:
         pairs = like(_pairs(run, [None] * (shape[0] * run.cfg.pairs.per_question), 0))
-        found["reward"] = fns.reward, (state.reward, pairs)
+        found["rm_update"] = fns.reward_update, (state.reward, pairs)
     if run.cfg.reward_source == "model":
         nothing = [np.zeros(0, np.int32)] * rows
         found["score"] = fns.score, (state.reward.params, like(run.machine.packed(nothing)))
@@ -168,14 +168,14 @@ def _update(
     return state, last | {name: value for name, value in first.items() if name.startswith("sampler")}
 
 
-def _pairs(run: Run, slots: Sequence[negatives.Pair | None], step: int) -> Pairs:
+def _pairs(run: Run, slots: Sequence[negatives.Pair | None], step: int) -> PairBatch:
     """The slots that are not empty as arrays, with rows to replay."""
-    judged, made = run.machine.judged, [slot for slot in slots if slot]
+    rm_texts, made = run.machine.rm_texts, [slot for slot in slots if slot]
     problems = [pair.problem for pair in made]
-    sides = zip(judged(problems, [p.right for p in made]), judged(problems, [p.wrong for p in made]), strict=True)
+    sides = zip(rm_texts(problems, [p.right for p in made]), rm_texts(problems, [p.wrong for p in made]), strict=True)
     rng = keys.generator(run.cfg.seed, Use.REPLAY, step, jax.process_index())
     some = rng.choice(len(run.replay.completions), run.cfg.pairs.replay_rows) if run.replay.completions else []
-    replay = judged([run.replay.problems[i] for i in some], [run.replay.completions[i] for i in some])
+    replay = rm_texts([run.replay.problems[i] for i in some], [run.replay.completions[i] for i in some])
     return run.machine.packed_pairs(len(slots), list(sides), replay, run.replay.label_R[some])
 
 

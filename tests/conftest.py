@@ -73,7 +73,7 @@ def tiny_config(tmp_path: Path) -> Config:
         data=config.Data(max_operand=2, held_out=2),
         rollout=replace(toy.rollout, prompts=8, group=4),
         pairs=config.Pairs(per_question=2),
-        judging=config.Judging(length=40),
+        scoring=config.Scoring(length=40),
         sft=replace(toy.sft, dir=str(tmp_path / "sft"), steps=60, batch=32, examples=256),
         annotate=config.Annotate(dir=str(tmp_path / "labels"), completions=64),
         fit=replace(
@@ -96,5 +96,5 @@ def rng() -> np.random.Generator:
 def fresh_steps() -> None:
     """Forget the steps compiled by other tests, so that compilations can be counted."""
     made = (jits.make_rollout, jits.make_score, jits.make_prepare, jits.make_advantages)
-    for make in (*made, jits.make_policy, jits.make_reward):
+    for make in (*made, jits.make_policy_update, jits.make_reward_update):
         make.cache_clear()

@@ -101,7 +101,7 @@ def proof(tmp_path: Path) -> Config:
         prompting=Prompting(),
         rollout=Rollout(prompts=8, group=8, prompt_len=48, completion_len=6),
         pairs=Pairs(anchor=0.1),
-        judging=config.Judging(64, micro_batch=32),
+        scoring=config.Scoring(64, micro_batch=32),
         evaluation=config.Evaluation(questions=8, samples=2, batch=8, temperatures=(1.0,)),
         eval_every=2,
         save_every=2,
@@ -205,7 +205,7 @@ def exported_reward(cfg: Config, tmp_path: Path, capsys: pytest.CaptureFixture[s
     trained = replace(cfg, reward=setup.resolve("reward", replace(cfg.reward, init=cfg.dir)))
     with setup.machine(trained, reward=trained.reward) as here:
         problems = [setup.Problem(row["question"], row["reference_answer"]) for row in rows]
-        text = here.judged(problems, [row["completion"] for row in rows])
+        text = here.rm_texts(problems, [row["completion"] for row in rows])
         params = setup.load_params(cfg.dir, "reward", trained.reward, here.mesh)
         packed = here.put(here.packed(text))
         score_B = sharding.fetch(jits.make_score(trained.reward.model, here.mesh)(params, packed))

@@ -6,7 +6,7 @@ from typing import Literal
 from cooper_jax.config.errors import check_types, require, require_placeholders
 from cooper_jax.config.model import Optim
 from cooper_jax.config.prompts import JUDGE_PROMPT
-from cooper_jax.config.text import Frozen, Server
+from cooper_jax.config.text import MeshModel, Server
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Annotate:
     """lenient: the built-in task's second opinion, any stated answer; server: a model reading Yes or No; mesh: the same
     on the mesh, by the likelier first token."""
     server: Server = field(default_factory=lambda: Server(temperature=0.0))
-    mesh: Frozen = field(default_factory=Frozen)
+    mesh: MeshModel = field(default_factory=MeshModel)
     prompt: str = JUDGE_PROMPT
     """What the judge is asked; {question}, {reference} and {completion} are put in."""
 

@@ -19,16 +19,16 @@ READS: dict[str, tuple[str, ...]] = {
         *_VERIFIER, *_MACHINE,
     ),
     "fit-reward": (
-        "fit", "reward.model", "reward.tokenizer", "reward.micro_batch", "judging", "data.source", "evaluation.batch",
+        "fit", "reward.model", "reward.tokenizer", "reward.micro_batch", "scoring", "data.source", "evaluation.batch",
         *_LOOP, *_MACHINE,
     ),
     "train": (
         "dir", "steps", "reward_source", "train_reward", "policy", "reward", "data", "prompting", "rollout", "grpo",
-        "pairs", "judging", "assistant", "fit.data", "verifier", *_HELD_OUT, "eval_every", *_LOOP, *_MACHINE,
+        "pairs", "scoring", "assistant", "fit.data", "verifier", *_HELD_OUT, "eval_every", *_LOOP, *_MACHINE,
     ),
     "evaluate": (
         "dir", "evaluation", "policy.model", "policy.tokenizer", "reward.model", "reward.tokenizer", "data",
-        "prompting", *_SAMPLER, "judging", *_VERIFIER, *_MACHINE,
+        "prompting", *_SAMPLER, "scoring", *_VERIFIER, *_MACHINE,
     ),
 }  # fmt: skip
 """Dotted names, of settings or of whole sections, in the order in which a program uses them."""

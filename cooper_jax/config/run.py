@@ -6,7 +6,7 @@ from typing import Literal
 from cooper_jax.config.errors import check_types, require
 from cooper_jax.config.model import Trainee
 from cooper_jax.config.programs import SFT, Annotate, Evaluation, Fit
-from cooper_jax.config.text import Assistant, Data, Judging, Prompting, Verifier
+from cooper_jax.config.text import Assistant, Data, Prompting, Scoring, Verifier
 from cooper_jax.config.training import GRPO, Log, Mesh, Pairs, Rollout
 
 
@@ -29,7 +29,7 @@ class Config:
     rollout: Rollout = field(default_factory=Rollout)
     grpo: GRPO = field(default_factory=GRPO)
     pairs: Pairs = field(default_factory=Pairs)
-    judging: Judging = field(default_factory=Judging)
+    scoring: Scoring = field(default_factory=Scoring)
     assistant: Assistant = field(default_factory=Assistant)
     verifier: Verifier = field(default_factory=Verifier)
     mesh: Mesh = field(default_factory=Mesh)

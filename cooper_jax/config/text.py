@@ -65,7 +65,7 @@ class Prompting:
 
 
 @dataclass(frozen=True)
-class Judging:
+class Scoring:
     """How the reward model reads: one template for its own training, for scoring and for both sides of a pair."""
 
     length: int = 2048
@@ -76,8 +76,8 @@ class Judging:
 
     def __post_init__(self) -> None:
         check_types(self)
-        require(self.length >= 1, f"judging.length = {self.length}: must be at least 1")
-        require(self.micro_batch >= 0, f"judging.micro_batch = {self.micro_batch}: must not be negative")
+        require(self.length >= 1, f"scoring.length = {self.length}: must be at least 1")
+        require(self.micro_batch >= 0, f"scoring.micro_batch = {self.micro_batch}: must not be negative")
 
 
 Extraction = Literal["boxed", "hash", "phrase", "last", "auto"]
@@ -167,7 +167,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Frozen:
+class MeshModel:
     """A model on the mesh that is asked and never trained; see `frozen.py`."""
 
     init: str = ""
@@ -206,7 +206,7 @@ class Assistant:
     """By rule, one is drawn for each rewriting. `answer` and `steps` are faithful: nothing in the text contradicts the
     wrong answer."""
     server: Server = field(default_factory=Server)
-    mesh: Frozen = field(default_factory=Frozen)
+    mesh: MeshModel = field(default_factory=MeshModel)
     prompt: str = REWRITE_PROMPT
     """What a model is asked; {question}, {reference} and {completion} are put in."""
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from cooper_jax.config import Model
 from cooper_jax.device import optim
-from cooper_jax.device.state import Judged, PolicyBatch, Prompts, Rollout
+from cooper_jax.device.state import PolicyBatch, Prompts, RMTexts, Rollout
 from cooper_jax.model import heads, sample, transformer
 from cooper_jax.model.sample import Sampling
 
@@ -26,7 +26,7 @@ def first_chances(params: Any, prompts: Prompts, *, first: tuple[tuple[int, ...]
     return jnp.stack([jnp.sum(chance_PV[:, jnp.array(ids)], axis=-1) for ids in first], axis=-1)
 
 
-def logits(params: Any, text: Judged, *, model: Model) -> jax.Array:
+def logits(params: Any, text: RMTexts, *, model: Model) -> jax.Array:
     """What the reward model says of each text before the sigmoid, float32 [B]."""
     one = lambda part: heads.score(params, part[0], part[1], model)  # noqa: E731
     used = optim.used_parts(text.segment_RU > 0, text.parts)
@@ -34,7 +34,7 @@ def logits(params: Any, text: Judged, *, model: Model) -> jax.Array:
     return logit_RU.reshape(-1)[text.end_B]
 
 
-def score(params: Any, text: Judged, *, model: Model) -> jax.Array:
+def score(params: Any, text: RMTexts, *, model: Model) -> jax.Array:
     """Rewards in (0, 1), float32 [B]."""
     return jax.nn.sigmoid(logits(params, text, model=model))
 

@@ -1,6 +1,7 @@
 """Every `jax.jit` of the package, each beside its donation and its shardings.
 
-Every `make_*` is cached on its frozen configuration: the same function is traced and compiled once a process.
+Every `make_*` is cached on its frozen configuration: the same function is traced and compiled once a process. `total` is
+how many updates a model will get, where a cosine schedule ends.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding
 from cooper_jax import config
 from cooper_jax.config import Config, Model, Trainee
 from cooper_jax.device import batches, forward, optim, updates
-from cooper_jax.device.state import Judged, ModelState, Pairs, PolicyBatch, Prompts, Rollout
+from cooper_jax.device.state import ModelState, PairBatch, PolicyBatch, Prompts, RMTexts, Rollout
 from cooper_jax.device.updates import LossFn, Metrics
 from cooper_jax.mesh import sharding
 from cooper_jax.model import hf, transformer, weights
@@ -29,23 +30,23 @@ class Jits:
     """The six jitted functions of a Cooper step."""
 
     rollout: Callable[[Any, Prompts, jax.Array], Rollout]
-    score: Callable[[Any, Judged], jax.Array]
+    score: Callable[[Any, RMTexts], jax.Array]
     prepare: Callable[..., PolicyBatch]
     advantages: Callable[..., tuple[jax.Array, Metrics]]
-    policy: Callable[[ModelState, PolicyBatch], tuple[ModelState, Metrics]]
-    reward: Callable[[ModelState, Pairs], tuple[ModelState, Metrics]]
+    policy_update: Callable[[ModelState, PolicyBatch], tuple[ModelState, Metrics]]
+    reward_update: Callable[[ModelState, PairBatch], tuple[ModelState, Metrics]]
 
 
 def make_jits(cfg: Config, sampling: Sampling, mesh: Mesh) -> Jits:
     """The functions of a run. `sampling` carries the tokenizer's stop and pad ids."""
-    grpo_steps = cfg.steps * cfg.grpo.updates
+    policy_updates = cfg.steps * cfg.grpo.updates
     return Jits(
         rollout=make_rollout(cfg.policy.model, sampling, mesh),
         score=make_score(cfg.reward.model, mesh),
         prepare=make_prepare(cfg.policy, cfg.grpo, cfg.rollout, mesh),
         advantages=make_advantages(cfg.policy.micro_batch, cfg.grpo, cfg.rollout, mesh),
-        policy=make_policy(cfg.policy, cfg.grpo, cfg.rollout.temperature, grpo_steps, mesh),
-        reward=make_reward(cfg.reward, cfg.pairs, cfg.steps * cfg.pairs.updates, mesh),
+        policy_update=make_policy_update(cfg.policy, cfg.grpo, cfg.rollout.temperature, policy_updates, mesh),
+        reward_update=make_reward_update(cfg.reward, cfg.pairs, cfg.steps * cfg.pairs.updates, mesh),
     )
 
 
@@ -64,13 +65,13 @@ def make_chances(model: Model, first: tuple[tuple[int, ...], ...], mesh: Mesh) -
 
 
 @cache
-def make_logits(model: Model, mesh: Mesh) -> Callable[[Any, Judged], jax.Array]:
+def make_logits(model: Model, mesh: Mesh) -> Callable[[Any, RMTexts], jax.Array]:
     """Jitted `logits`."""
     return _jit(partial(forward.logits, model=model), mesh, out_shardings=sharding.by_rows(mesh))
 
 
 @cache
-def make_score(model: Model, mesh: Mesh) -> Callable[[Any, Judged], jax.Array]:
+def make_score(model: Model, mesh: Mesh) -> Callable[[Any, RMTexts], jax.Array]:
     """Jitted `score`."""
     return _jit(partial(forward.score, model=model), mesh, out_shardings=sharding.by_rows(mesh))
 
@@ -90,58 +91,60 @@ def make_advantages(micro_batch: int, cfg: config.GRPO, sampled: config.Rollout,
 
 
 @cache
-def make_policy(trainee: Trainee, cfg: config.GRPO, temperature: float, steps: int, mesh: Mesh) -> Callable[..., Any]:
+def make_policy_update(
+    trainee: Trainee, cfg: config.GRPO, temperature: float, total: int, mesh: Mesh
+) -> Callable[..., Any]:
     """Jitted policy update; the state is donated."""
     loss_fn = partial(updates.policy_loss, cfg=cfg, temperature=temperature, model=trainee.model)
-    return _jit_update(updates.policy_update, loss_fn, trainee, False, steps, mesh)
+    return _jit_update(updates.policy_update, loss_fn, trainee, False, total, mesh)
 
 
 @cache
-def make_reward(trainee: Trainee, cfg: config.Pairs, steps: int, mesh: Mesh) -> Callable[..., Any]:
+def make_reward_update(trainee: Trainee, cfg: config.Pairs, total: int, mesh: Mesh) -> Callable[..., Any]:
     """Jitted reward model update on pairs; the state is donated."""
     loss_fn = partial(updates.reward_loss, cfg=cfg, model=trainee.model)
-    return _jit_update(partial(updates.reward_update, labels_alone=False), loss_fn, trainee, True, steps, mesh)
+    return _jit_update(partial(updates.reward_update, labels_alone=False), loss_fn, trainee, True, total, mesh)
 
 
 @cache
-def make_fit(trainee: Trainee, steps: int, mesh: Mesh) -> Callable[..., Any]:
+def make_fit_update(trainee: Trainee, total: int, mesh: Mesh) -> Callable[..., Any]:
     """Jitted reward model update on labelled texts; the state is donated."""
     loss_fn = partial(updates.fit_loss, model=trainee.model)
-    return _jit_update(partial(updates.reward_update, labels_alone=True), loss_fn, trainee, True, steps, mesh)
+    return _jit_update(partial(updates.reward_update, labels_alone=True), loss_fn, trainee, True, total, mesh)
 
 
 @cache
-def make_sft(trainee: Trainee, steps: int, mesh: Mesh) -> Callable[..., Any]:
+def make_sft_update(trainee: Trainee, total: int, mesh: Mesh) -> Callable[..., Any]:
     """Jitted supervised update of the policy; the state is donated."""
-    return _jit_update(updates.sft_update, partial(updates.sft_loss, model=trainee.model), trainee, False, steps, mesh)
+    return _jit_update(updates.sft_update, partial(updates.sft_loss, model=trainee.model), trainee, False, total, mesh)
 
 
 def _jit_update(
-    step: Callable[..., Any], loss_fn: LossFn, trainee: Trainee, scored: bool, steps: int, mesh: Mesh
+    step: Callable[..., Any], loss_fn: LossFn, trainee: Trainee, scored: bool, total: int, mesh: Mesh
 ) -> Callable[[ModelState, Any], tuple[ModelState, Metrics]]:
     def fn(state: ModelState, batch: Any) -> tuple[ModelState, Metrics]:
-        return step(state, batch, loss_fn=loss_fn, optimizer=optim.make_optimizer(trainee.optim, steps))
+        return step(state, batch, loss_fn=loss_fn, optimizer=optim.make_optimizer(trainee.optim, total))
 
-    outs = (state_shardings(trainee, scored, steps, mesh), sharding.replicated(mesh))
+    outs = (state_shardings(trainee, scored, total, mesh), sharding.replicated(mesh))
     return _jit(fn, mesh, donate_argnums=0, out_shardings=outs)
 
 
 @cache
-def make_init(trainee: Trainee, scored: bool, steps: int, mesh: Mesh) -> Callable[[jax.Array], ModelState]:
+def make_init(trainee: Trainee, scored: bool, total: int, mesh: Mesh) -> Callable[[jax.Array], ModelState]:
     """Jitted making of a fresh state from the raw data of a key."""
-    optimizer = optim.make_optimizer(trainee.optim, steps)
+    optimizer = optim.make_optimizer(trainee.optim, total)
 
     def build(key_data: jax.Array) -> ModelState:
         params = weights.init(trainee.model, scored, jax.random.wrap_key_data(key_data))
         return ModelState(jnp.int32(0), params, optimizer.init(params))
 
-    return _jit(build, mesh, once=True, out_shardings=state_shardings(trainee, scored, steps, mesh))
+    return _jit(build, mesh, once=True, out_shardings=state_shardings(trainee, scored, total, mesh))
 
 
 @cache
-def state_shardings(trainee: Trainee, scored: bool, steps: int, mesh: Mesh) -> ModelState:
+def state_shardings(trainee: Trainee, scored: bool, total: int, mesh: Mesh) -> ModelState:
     """Where each leaf of a ModelState lives: moments beside their weights, counters everywhere."""
-    optimizer = optim.make_optimizer(trainee.optim, steps)
+    optimizer = optim.make_optimizer(trainee.optim, total)
     params = weights.abstract(trainee.model, scored, mesh)
     layout = jax.tree.map(lambda x: x.sharding, params)
     whole = sharding.replicated(mesh)
@@ -153,7 +156,7 @@ def state_shardings(trainee: Trainee, scored: bool, steps: int, mesh: Mesh) -> M
             layout,
             transform_non_params=lambda _: whole,
         )
-    return ModelState(step=whole, params=layout, opt_state=opt_state)
+    return ModelState(updates=whole, params=layout, opt_state=opt_state)
 
 
 def make_zeros(like: Any) -> Callable[[], Any]:

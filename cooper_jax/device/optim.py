@@ -12,10 +12,10 @@ from cooper_jax.config import Optim
 from cooper_jax.model import weights
 
 
-def make_optimizer(cfg: Optim, steps: int) -> optax.GradientTransformation:
-    """AdamW behind global-norm clipping; `steps` is where a cosine schedule ends."""
+def make_optimizer(cfg: Optim, total: int) -> optax.GradientTransformation:
+    """AdamW behind global-norm clipping; a cosine schedule ends at the `total`-th update."""
     if cfg.schedule == "cosine":
-        rate = optax.warmup_cosine_decay_schedule(0.0, cfg.lr, cfg.warmup, max(steps, cfg.warmup + 1))
+        rate = optax.warmup_cosine_decay_schedule(0.0, cfg.lr, cfg.warmup, max(total, cfg.warmup + 1))
     else:
         rate = optax.join_schedules(
             [optax.linear_schedule(0.0, cfg.lr, cfg.warmup), optax.constant_schedule(cfg.lr)], [cfg.warmup]

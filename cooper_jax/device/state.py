@@ -17,7 +17,8 @@ Array = Any
 class ModelState:
     """A trained model: float32 master weights and optimizer state."""
 
-    step: Array
+    updates: Array
+    """How many it has had."""
     params: Any
     opt_state: Any
 
@@ -81,7 +82,7 @@ class Packing:
 
 
 @struct.dataclass
-class Judged:
+class RMTexts:
     """Texts in the reward model's template, packed; `end_B` is the place of each one's last token, row * U + slot."""
 
     token_RU: Array
@@ -91,7 +92,7 @@ class Judged:
 
 
 @struct.dataclass
-class Pairs:
+class PairBatch:
     """A right and a wrong completion of one question side by side, and labelled texts to replay or to fit; packed.
 
     `wrong_RU` is, at the last token of a right text, the slot where its wrong one ends; `label_RU` is 1 or 0 at the

@@ -12,7 +12,7 @@ from cooper_jax import config
 from cooper_jax.config import Model
 from cooper_jax.device import optim
 from cooper_jax.device.forward import policy_logp
-from cooper_jax.device.state import ModelState, Pairs, PolicyBatch, Worked
+from cooper_jax.device.state import ModelState, PairBatch, PolicyBatch, Worked
 from cooper_jax.model import heads
 from cooper_jax.rl import grpo, masked, pairs
 
@@ -37,7 +37,7 @@ def update(
     """
     grads, sums = optim.accumulate(loss_fn, state.params, batch, parts, used)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    moved = ModelState(state.step + 1, optax.apply_updates(state.params, updates), opt_state)
+    moved = ModelState(state.updates + 1, optax.apply_updates(state.params, updates), opt_state)
     weight = sums.pop("weight")
     state = jax.tree.map(partial(jnp.where, weight > 0), moved, state)
     loss = sums.pop("loss")
@@ -82,7 +82,7 @@ def policy_loss(
 
 def reward_loss(params: Any, batch: dict[str, Any], *, cfg: config.Pairs, model: Model) -> tuple[jax.Array, Metrics]:
     """Cooper's stage 2: the pairs, with anchor, and the replayed texts."""
-    rows: Pairs = batch["pairs"]
+    rows: PairBatch = batch["pairs"]
     right_RU = heads.score(params, rows.token_RU, rows.segment_RU, model)
     wrong_RU = jnp.take_along_axis(right_RU, jnp.maximum(rows.wrong_RU, 0), axis=1)
     total = lambda x_RU: jnp.sum(batch["pair_weight_RU"] * x_RU)  # noqa: E731
@@ -101,7 +101,7 @@ def reward_loss(params: Any, batch: dict[str, Any], *, cfg: config.Pairs, model:
 
 def fit_loss(params: Any, batch: dict[str, Any], *, model: Model) -> tuple[jax.Array, Metrics]:
     """VerifyRM: mean binary cross-entropy over the labelled texts of the whole batch."""
-    rows: Pairs = batch["pairs"]
+    rows: PairBatch = batch["pairs"]
     logit_RU = heads.score(params, rows.token_RU, rows.segment_RU, model)
     total = lambda x_RU: jnp.sum(batch["label_weight_RU"] * x_RU)  # noqa: E731
     loss = total(pairs.cross_entropy(logit_RU, rows.label_RU))
@@ -109,7 +109,7 @@ def fit_loss(params: Any, batch: dict[str, Any], *, model: Model) -> tuple[jax.A
     return loss, {"loss": loss, "accuracy": right, "weight": jnp.sum(batch["label_weight_RU"])}
 
 
-def reward_update(state: ModelState, rows: Pairs, *, labels_alone: bool, **how: Any) -> tuple[ModelState, Metrics]:
+def reward_update(state: ModelState, rows: PairBatch, *, labels_alone: bool, **how: Any) -> tuple[ModelState, Metrics]:
     """`update` of the reward model: means over the pairs and over the labelled texts. Labels come along with pairs:
     without one, nothing moves, unless they are all there is to be (`labels_alone`)."""
     paired_RU, labelled_RU = rows.wrong_RU >= 0, rows.label_RU >= 0

@@ -37,7 +37,7 @@ class FromFile:
     """Directory of labels.parquet, report.json, report.md and the judge's opinions; running again continues."""
     judge: Literal["server", "mesh", "lenient"] = "server"
     """server: a model reading Yes or No; mesh: the same, loaded here; lenient: the built-in task's second opinion."""
-    model: config.Frozen = field(default_factory=config.Frozen)
+    model: config.MeshModel = field(default_factory=config.MeshModel)
     """Of the judge "mesh"."""
     server: config.Server = field(default_factory=lambda: config.Annotate().server)
     prompt: str = config.JUDGE_PROMPT

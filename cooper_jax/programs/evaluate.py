@@ -14,7 +14,7 @@ from rich.table import Table
 
 from cooper_jax.config import Config, require
 from cooper_jax.host.text import benchmarks, data, encode
-from cooper_jax.host.text.benchmarks import Judgement, Question
+from cooper_jax.host.text.benchmarks import Labelled, Question
 from cooper_jax.model import hf
 from cooper_jax.run import directory, machine, questions, start
 from cooper_jax.run.held_out import HeldOut, policy_rows, reward_rows
@@ -47,9 +47,9 @@ def evaluate(cfg: Config) -> None:
     asked = {name: questions for name, questions in sets.items() if name in benchmarks.POLICY}
     if asked or not sets:
         _policy(cfg, asked)
-    judged = {name: judgements for name, judgements in sets.items() if name in benchmarks.REWARD}
-    if judged:
-        _reward(cfg, judged)
+    labelled = {name: rows for name, rows in sets.items() if name in benchmarks.REWARD}
+    if labelled:
+        _reward(cfg, labelled)
 
 
 def _policy(cfg: Config, sets: dict[str, list[Question]]) -> None:
@@ -87,15 +87,15 @@ def _usable(name: str, asked: Sequence[Question], here: Machine) -> list[Questio
     return [question for question in asked if question.problem in kept]
 
 
-def _reward(cfg: Config, sets: dict[str, list[Judgement]]) -> None:
+def _reward(cfg: Config, sets: dict[str, list[Labelled]]) -> None:
     records, rows = [], []
     with machine.machine(cfg, reward=replace(cfg.reward, init=cfg.dir)) as here:
-        found = {name: _fitting(name, judgements, here) for name, judgements in sets.items()}
+        found = {name: _fitting(name, labelled, here) for name, labelled in sets.items()}
         params = start.load_params(cfg.dir, "reward", here.cfg.reward, here.mesh)
-        for name, judgements in found.items():
-            scored = reward_rows(params, judgements, here, name)
+        for name, labelled in found.items():
+            scored = reward_rows(params, labelled, here, name)
             rows += [{"set": name, **row} for row in scored]
-            figures = reward_figures(scored) | {"left_out": len(sets[name]) - len(judgements)}
+            figures = reward_figures(scored) | {"left_out": len(sets[name]) - len(labelled)}
             records.append({"set": name, **figures})
     table = Table("set", "figure", title=cfg.dir)
     table.add_column("value", justify="right")
@@ -106,16 +106,16 @@ def _reward(cfg: Config, sets: dict[str, list[Judgement]]) -> None:
     _finish(cfg, "verifybench", table, records, rows)
 
 
-def _fitting(name: str, judgements: Sequence[Judgement], here: Machine) -> list[Judgement]:
+def _fitting(name: str, labelled: Sequence[Labelled], here: Machine) -> list[Labelled]:
     """Those whose question and reference leave a completion room; what is left out is counted and said."""
-    problems = data.Problems(name, len(judgements), [judgement.problem for judgement in judgements])
-    limit, sizes = here.cfg.judging.length, encode.window_sizes(problems.kept, here.tokenizers["reward"])
-    hint = f"raise --judging.length to {max(sizes)} to keep them all"
+    problems = data.Problems(name, len(labelled), [row.problem for row in labelled])
+    limit, sizes = here.cfg.scoring.length, encode.window_sizes(problems.kept, here.tokenizers["reward"])
+    hint = f"raise --scoring.length to {max(sizes)} to keep them all"
     problems.drop(f"with question and reference over {limit:,} tokens ({hint})", sizes > limit)
     require(len(problems.kept) > 0, f"nothing is left of {problems}")
-    if len(problems.kept) < len(judgements):
+    if len(problems.kept) < len(labelled):
         print(problems, flush=True)
-    return [judgement for judgement, size in zip(judgements, sizes, strict=True) if size <= limit]
+    return [row for row, size in zip(labelled, sizes, strict=True) if size <= limit]
 
 
 def _cell(value: float | None) -> str:

@@ -32,14 +32,14 @@ def fit_reward(cfg: Config) -> Result:
         cfg, trainee = here.cfg, here.models["reward"]
         sharding.rows_divide(here.mesh, evaluation__batch=cfg.evaluation.batch)
         labels = questions.labelled(fit.data, here)
-        rows = here.judged(labels.problems, labels.completions)
+        rows = here.rm_texts(labels.problems, labels.completions)
         held_out, parts = _split(labels, fit)
         streams = [_stream(part, cfg.seed, use) for part, use in zip(parts, _ORDERS, strict=False)]
         epoch = -(-min(map(len, parts)) * len(parts) // fit.batch)
         total = fit.steps or round(epoch * fit.epochs) or 1
 
         state = start.initial_state(trainee, "reward", cfg.seed, total, here.mesh)
-        update = jits.make_fit(trainee, total, here.mesh)
+        update = jits.make_fit_update(trainee, total, here.mesh)
 
         def step_fn(state: CooperState, step: int, time: Timeline) -> tuple[CooperState, dict[str, Any]]:
             some = np.concatenate([stream.take(fit.batch // len(streams)) for stream in streams])

@@ -10,7 +10,7 @@ import tyro
 from rich.progress import track
 from scipy.special import expit
 
-from cooper_jax.config import Config, Data, Judging, Mesh, Model, Trainee, require
+from cooper_jax.config import Config, Data, Mesh, Model, Scoring, Trainee, require
 from cooper_jax.device import jits
 from cooper_jax.host.text import benchmarks, encode
 from cooper_jax.mesh import sharding
@@ -28,7 +28,7 @@ class Score:
     out: Path
     """JSON lines to write: score, in (0, 1), and logit, in the order of the rows."""
     length: int = 0
-    """Tokens of a text given to the model; a longer completion loses its head, and a marker says so. 0: judging.length
+    """Tokens of a text given to the model; a longer completion loses its head, and a marker says so. 0: scoring.length
     of the run; of a folder, its default, 2048."""
     batch: int = 16
     """Texts scored at a time."""
@@ -50,14 +50,14 @@ def score(cfg: Score) -> None:
     trained = start.ran(cfg.model)
     reward = Trainee(Model(dtype=cfg.dtype), init=cfg.model)
     whole = Config(policy=Trainee(), reward=reward, data=trained.data if trained else Data(source=""), mesh=cfg.mesh)
-    limit = cfg.length or (trained or whole).judging.length
+    limit = cfg.length or (trained or whole).scoring.length
     with machine.machine(whole, reward=reward) as here:
         sharding.rows_divide(here.mesh, batch=cfg.batch)
         tok = here.tokenizers["reward"]
         for place, size in zip(places, encode.window_sizes(problems, tok), strict=True):
             require(size <= limit, f"{place}: question and reference need --length {size}, over {limit}")
-        rows = encode.judged(problems, completions, tok, limit)
-        here.cfg = replace(here.cfg, judging=Judging(max(map(len, rows)), cfg.batch))
+        rows = encode.rm_texts(problems, completions, tok, limit)
+        here.cfg = replace(here.cfg, scoring=Scoring(max(map(len, rows)), cfg.batch))
         params = start.load_params(cfg.model, "reward", here.cfg.reward, here.mesh)
         logits = jits.make_logits(here.cfg.reward.model, here.mesh)
         parts = []

@@ -38,7 +38,7 @@ def sft(cfg: Config) -> Result:
             "the whole batch",
         )
         state = start.initial_state(trainee, "policy", cfg.seed, cfg.sft.steps, here.mesh)
-        update = jits.make_sft(trainee, cfg.sft.steps, here.mesh)
+        update = jits.make_sft_update(trainee, cfg.sft.steps, here.mesh)
         prompt, prompt_real, token, real = _examples(cfg, here)
         held_out = HeldOut(here) if cfg.sft.task == "solve" else None
 

@@ -30,13 +30,13 @@ SURE = 0.5
 """Yes and No together must be at least so likely, or the model has not answered."""
 
 
-class Frozen:
+class FrozenModel:
     """Weights that are read only, their tokenizer, and `rows` slots for prompts; chats go through the tokenizer's
     template. A prompt longer than `cfg.prompt_len` gets no reply."""
 
     def __init__(
         self,
-        cfg: config.Frozen,
+        cfg: config.MeshModel,
         model: Model,
         params: Any,
         tokenizer: encode.Tokenizer,
@@ -81,13 +81,13 @@ class Frozen:
         return sharding.put(Prompts(*rows), self._mesh), fitting
 
 
-def frozen_model(name: str, cfg: config.Frozen, source: str, mesh: jax.sharding.Mesh, rows: int) -> Frozen:
+def frozen_model(name: str, cfg: config.MeshModel, source: str, mesh: jax.sharding.Mesh, rows: int) -> FrozenModel:
     """A frozen model, loaded onto the mesh. Raises UserError as loading a policy does."""
     trainee = start.resolve(name, Trainee(cfg.model, init=cfg.init, tokenizer=cfg.tokenizer))
     weights.check_mesh(name, trainee.model, mesh)
     made = start.tokenizer(name, trainee, source)
     params = loading.for_compute(start.load_params(cfg.init, "policy", trainee, mesh), trainee.model)
-    return Frozen(cfg, trainee.model, params, made, mesh, rows)
+    return FrozenModel(cfg, trainee.model, params, made, mesh, rows)
 
 
 class MeshAssistant:
@@ -95,7 +95,7 @@ class MeshAssistant:
 
     lockstep = True
 
-    def __init__(self, model: Frozen, prompt: str) -> None:
+    def __init__(self, model: FrozenModel, prompt: str) -> None:
         self._model, self._prompt = model, prompt
 
     def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]:
@@ -112,7 +112,7 @@ class MeshAssistant:
 class MeshJudge:
     """A frozen model that reads Yes or No off the first token of its reply."""
 
-    def __init__(self, model: Frozen, cfg: config.Frozen, prompt: str) -> None:
+    def __init__(self, model: FrozenModel, cfg: config.MeshModel, prompt: str) -> None:
         self._model, self._prompt = model, prompt
         self.name = f"{cfg.init} ({content_key(prompt)[:8]})"
 

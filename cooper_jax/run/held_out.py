@@ -9,7 +9,7 @@ from rich.progress import track
 from cooper_jax.device import jits, keys
 from cooper_jax.device.keys import Use
 from cooper_jax.host.text import data
-from cooper_jax.host.text.benchmarks import Judgement, Question
+from cooper_jax.host.text.benchmarks import Labelled, Question
 from cooper_jax.host.verifier.verdict import RIGHT, Verdict
 from cooper_jax.mesh import sharding
 from cooper_jax.run import questions
@@ -84,10 +84,10 @@ def scores(params: Any, texts: Sequence[np.ndarray], here: Machine, shown: str =
     return np.concatenate(found)[: len(texts)]
 
 
-def reward_rows(params: Any, judgements: Sequence[Judgement], here: Machine, shown: str = "") -> list[Row]:
+def reward_rows(params: Any, labelled: Sequence[Labelled], here: Machine, shown: str = "") -> list[Row]:
     """One row a labelled completion, with the reward model's score. `shown` is as in `policy_rows`."""
     sharding.rows_divide(here.mesh, evaluation__batch=here.cfg.evaluation.batch)
-    texts = here.judged([j.problem for j in judgements], [j.completion for j in judgements])
+    texts = here.rm_texts([j.problem for j in labelled], [j.completion for j in labelled])
     return [
         {
             "question": j.problem.question,
@@ -98,5 +98,5 @@ def reward_rows(params: Any, judgements: Sequence[Judgement], here: Machine, sho
             "answer_subtype": j.subkind,
             "score": float(s),
         }
-        for j, s in zip(judgements, scores(params, texts, here, shown), strict=True)
+        for j, s in zip(labelled, scores(params, texts, here, shown), strict=True)
     ]

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from cooper_jax.config import Config, Trainee, UserError
-from cooper_jax.device.state import Judged, Packing, Pairs, Prompts
+from cooper_jax.device.state import Packing, PairBatch, Prompts, RMTexts
 from cooper_jax.host.text import encode, packing
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.pool import Pool
@@ -69,26 +69,26 @@ class Machine:
         cfg = self.cfg
         return Prompts(*encode.prompts(problems, self.tokenizers["policy"], cfg.prompting, cfg.rollout.prompt_len))
 
-    def judged(self, problems: Sequence[Problem], texts: Sequence[str]) -> list[np.ndarray]:
+    def rm_texts(self, problems: Sequence[Problem], texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids of texts in the reward model's template."""
-        return encode.judged(problems, texts, self.tokenizers["reward"], self.cfg.judging.length)
+        return encode.rm_texts(problems, texts, self.tokenizers["reward"], self.cfg.scoring.length)
 
-    def packed(self, texts: Sequence[np.ndarray]) -> Judged:
+    def packed(self, texts: Sequence[np.ndarray]) -> RMTexts:
         """Texts to be scored, still on the host."""
         cfg = self.cfg.judging
         into = self._room(len(texts), cfg.length, 2 * cfg.length, cfg.micro_batch)
-        token_RU, segment_RU, end_B = packing.judged(texts, into, self.tokenizers["reward"].pad_id)
-        return Judged(token_RU, segment_RU, end_B + jax.process_index() * token_RU.size, into.parts)
+        token_RU, segment_RU, end_B = packing.rm_texts(texts, into, self.tokenizers["reward"].pad_id)
+        return RMTexts(token_RU, segment_RU, end_B + jax.process_index() * token_RU.size, into.parts)
 
     def packed_pairs(
         self, room: int, pairs: Sequence[tuple[np.ndarray, np.ndarray]], labelled: Sequence[np.ndarray], labels: Any
-    ) -> Pairs:
+    ) -> PairBatch:
         """Up to `room` right and wrong texts, and labelled texts (alone, if `room` is 0), still on the host."""
-        window, pad = self.cfg.judging.length, self.tokenizers["reward"].pad_id
+        window, pad = self.cfg.scoring.length, self.tokenizers["reward"].pad_id
         # A pair is one unit; beside pairs, two labelled texts take the room of one.
         units, longest = (room + -(-len(labelled) // 2), 2 * window) if room else (len(labelled), window)
         into = self._room(units, longest, 2 * window, self.cfg.reward.micro_batch)
-        return Pairs(*packing.pairs(pairs, labelled, labels, into, pad), into.parts)
+        return PairBatch(*packing.pairs(pairs, labelled, labels, into, pad), into.parts)
 
     def packed_completions(self, prompts: Prompts, real_BT: np.ndarray) -> Packing:
         """Where the policy's update finds prompts and completions; still on the host."""

@@ -33,8 +33,8 @@ def against_rule(score_B: np.ndarray, verdicts: Sequence[Verdict]) -> Record:
     if not known.any():
         return {}
     label = np.array([v.verdict == RIGHT for v in verdicts])[known]
-    return {f"rm/{k}": v for k, v in classification(score_B[known], label).items()} | {
-        "rm/gap": float(score_B[known].mean() - label.mean())
+    return {f"score/{k}": v for k, v in classification(score_B[known], label).items()} | {
+        "score/gap": float(score_B[known].mean() - label.mean())
     }
 
 

@@ -12,7 +12,7 @@ from cooper_jax.run.machine import Machine
 
 
 def usable(found: Problems, here: Machine, training: bool, hint: str = "") -> list[Problem]:
-    """The problems whose prompt fits, whose reference the rule can read and, in training, whose judging window holds.
+    """The problems whose prompt fits, whose reference the rule can read and, in training, whose scoring window holds.
 
     Prints what was read (in training) and what was left out. Raises UserError, with `hint`, where nothing is left.
     """
@@ -26,7 +26,7 @@ def usable(found: Problems, here: Machine, training: bool, hint: str = "") -> li
     drop_over(cfg.rollout.prompt_len, sizes, "with prompts", "rollout.prompt-len")
     if training and "reward" in here.tokenizers:
         sizes = encode.window_sizes(found.kept, here.tokenizers["reward"])
-        drop_over(cfg.judging.length, sizes, "with question and reference", "judging.length")
+        drop_over(cfg.scoring.length, sizes, "with question and reference", "scoring.length")
     math = cfg.verifier.rule == "math"
     unreadable = [rule.unreadable(r) is not None if math else not r.isdecimal() for _, r, _ in found.kept]
     found.drop("with references that the rule cannot read", unreadable, lambda problem: f"{problem.reference:.40}")
@@ -41,7 +41,7 @@ def labelled(path: str, here: Machine) -> Labels:
 
     Raises UserError as `labels.read`.
     """
-    found = labels.read(path, here.tokenizers["reward"], here.cfg.judging.length)
+    found = labels.read(path, here.tokenizers["reward"], here.cfg.scoring.length)
     if found.left_out and jax.process_index() == 0:
         print(found.left_out)
     return found

@@ -141,22 +141,22 @@ class Profile:
             print(f"profile: no step was watched; the first to be watched is step {self._first}", flush=True)
 
 
-def idle(steps: Sequence[Timeline]) -> float:
+def idle(timelines: Sequence[Timeline]) -> float:
     """Share of the steps' time in which no phase of the device ran."""
-    spans = [span for step in steps for span in step.spans() if span.row == "device"]
-    whole = sum(ended - begun for begun, ended in (step.extent() for step in steps))
+    spans = [span for timeline in timelines for span in timeline.spans() if span.row == "device"]
+    whole = sum(ended - begun for begun, ended in (timeline.extent() for timeline in timelines))
     return 1 - sum(span.ended - span.begun for span in spans) / whole
 
 
-def draw(steps: Sequence[Timeline], first: int, path: Path) -> None:
-    """The phases of the device over those of the host, on one axis of time; the first of `steps` is step `first`."""
+def draw(timelines: Sequence[Timeline], first: int, path: Path) -> None:
+    """The phases of the device over those of the host, on one axis of time; the first of `timelines` is of step `first`."""
     from matplotlib.figure import Figure  # takes half a second, and few runs draw
     from matplotlib.patches import Patch
 
-    spans = [span for step in steps for span in step.spans()]
-    extents = [step.extent() for step in steps]
+    spans = [span for timeline in timelines for span in timeline.spans()]
+    extents = [timeline.extent() for timeline in timelines]
     zero, end = extents[0][0], extents[-1][1]
-    inches = min(max(9.0, 2.6 * len(steps)), 30.0)
+    inches = min(max(9.0, 2.6 * len(timelines)), 30.0)
     figure = Figure(figsize=(inches, 3.0), dpi=150, layout="constrained")
     axes, scale = figure.subplots(), inches / (end - zero)
     seconds: dict[tuple[str, str], float] = {}
@@ -177,9 +177,9 @@ def draw(steps: Sequence[Timeline], first: int, path: Path) -> None:
         axes.annotate(
             f" step {number}", (begun - zero, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=8
         )
-    mean = sum(ended - begun for begun, ended in extents) / len(steps)
+    mean = sum(ended - begun for begun, ended in extents) / len(timelines)
     axes.set_title(
-        f"{mean * 1000:,.0f} ms a step, the device idle {idle(steps):.0%}", loc="left", pad=18, fontweight="bold"
+        f"{mean * 1000:,.0f} ms a step, the device idle {idle(timelines):.0%}", loc="left", pad=18, fontweight="bold"
     )
     axes.set_xlim(0, end - zero)
     axes.set_ylim(-0.55, 1.55)
@@ -187,7 +187,9 @@ def draw(steps: Sequence[Timeline], first: int, path: Path) -> None:
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_xlabel("seconds")
-    shown = [Patch(color=colour[key], label=f"{key[1]} {1000 * seconds[key] / len(steps):,.1f} ms") for key in seconds]
+    shown = [
+        Patch(color=colour[key], label=f"{key[1]} {1000 * seconds[key] / len(timelines):,.1f} ms") for key in seconds
+    ]
     figure.legend(
         handles=shown, loc="outside lower center", ncols=min(len(shown), int(inches / 1.5)), fontsize=8, frameon=False
     )

@@ -13,7 +13,7 @@ from folders import ROOT
 from cooper_jax import config
 from cooper_jax.config import Config, Trainee
 from cooper_jax.device import jits
-from cooper_jax.device.state import Judged, Packing, Pairs, Prompts
+from cooper_jax.device.state import Packing, PairBatch, Prompts, RMTexts
 from cooper_jax.host.text import packing
 from cooper_jax.mesh import sharding
 from cooper_jax.model.sample import Sampling
@@ -36,18 +36,18 @@ def rows_of(units: int, longest: int, length: int, micro_batch: int, mesh: Any) 
     return packing.shape(units, longest, length, micro_batch, mesh.shape["data"] * mesh.shape["fsdp"])
 
 
-def judged(count: int, cfg: Config, mesh: Any) -> Judged:
+def rm_texts(count: int, cfg: Config, mesh: Any) -> RMTexts:
     """Packed texts to score."""
-    into = rows_of(count, cfg.judging.length, 2 * cfg.judging.length, cfg.judging.micro_batch, mesh)
-    return Judged(ints(into.rows, into.length), ints(into.rows, into.length), ints(count), parts=into.parts)
+    into = rows_of(count, cfg.scoring.length, 2 * cfg.scoring.length, cfg.scoring.micro_batch, mesh)
+    return RMTexts(ints(into.rows, into.length), ints(into.rows, into.length), ints(count), parts=into.parts)
 
 
-def pairs(slots: int, labelled: int, cfg: Config, mesh: Any) -> Pairs:
+def pairs(slots: int, labelled: int, cfg: Config, mesh: Any) -> PairBatch:
     """Packed pairs and labelled texts."""
-    window = cfg.judging.length
+    window = cfg.scoring.length
     units, longest = (slots + -(-labelled // 2), 2 * window) if slots else (labelled, window)
     into = rows_of(units, longest, 2 * window, cfg.reward.micro_batch, mesh)
-    return Pairs(*(ints(into.rows, into.length) for _ in range(4)), parts=into.parts)
+    return PairBatch(*(ints(into.rows, into.length) for _ in range(4)), parts=into.parts)
 
 
 def fresh(trainee: Trainee, scored: bool, updates: int, mesh: Any) -> Any:
@@ -88,7 +88,7 @@ def test_a_whole_step_is_traced(shipped: tuple[Config, Any]) -> None:
         reward = fresh(cfg.reward, True, cfg.steps * cfg.pairs.updates, mesh)
         rolled = jax.eval_shape(made.rollout, policy.params, Prompts(*texts(drawn.prompts, drawn.prompt_len)), KEY)
         assert rolled.token_BT.shape == (drawn.rows, drawn.completion_len)
-        score_B = jax.eval_shape(made.score, reward.params, judged(drawn.rows, cfg, mesh))
+        score_B = jax.eval_shape(made.score, reward.params, rm_texts(drawn.rows, cfg, mesh))
         assert (score_B.shape, score_B.dtype) == ((drawn.rows,), jnp.float32)
         reference = policy.params if cfg.grpo.kl_weight else None
         places = None
@@ -99,10 +99,10 @@ def test_a_whole_step_is_traced(shipped: tuple[Config, Any]) -> None:
         batch = jax.eval_shape(made.prepare, reference, rolled, places)
         advantage_PGT, _ = jax.eval_shape(made.advantages, rolled, score_B, places)
         batch = replace(batch, advantage_PGT=advantage_PGT)
-        after, metrics = jax.eval_shape(made.policy, policy, batch)
+        after, metrics = jax.eval_shape(made.policy_update, policy, batch)
         same(after, policy)
         assert metrics["loss"].shape == ()
-        after, metrics = jax.eval_shape(made.reward, reward, pairs(slots, cfg.pairs.replay_rows, cfg, mesh))
+        after, metrics = jax.eval_shape(made.reward_update, reward, pairs(slots, cfg.pairs.replay_rows, cfg, mesh))
         same(after, reward)
         assert metrics["loss"].shape == ()
 
@@ -113,12 +113,12 @@ def test_fitting_the_reward_model_is_traced(shipped: tuple[Config, Any]) -> None
     trainee = Trainee(cfg.reward.model, cfg.fit.optim, micro_batch=cfg.reward.micro_batch)
     with jax.set_mesh(mesh):
         state = fresh(trainee, True, 10, mesh)
-        update = jits.make_fit(trainee, 10, mesh)
+        update = jits.make_fit_update(trainee, 10, mesh)
         after, metrics = jax.eval_shape(update, state, pairs(0, cfg.fit.batch, cfg, mesh))
         same(after, state)
         assert metrics["loss"].shape == ()
         score = jits.make_score(cfg.reward.model, mesh)
-        scored = jax.eval_shape(score, state.params, judged(cfg.evaluation.batch, cfg, mesh))
+        scored = jax.eval_shape(score, state.params, rm_texts(cfg.evaluation.batch, cfg, mesh))
         assert scored.shape == (cfg.evaluation.batch,)
 
 

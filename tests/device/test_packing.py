@@ -14,7 +14,7 @@ from small import ROLLOUT, G, P, S, T, close, run, trainee
 from cooper_jax import config
 from cooper_jax.config import GRPO, Model
 from cooper_jax.device import jits, keys, loading, optim
-from cooper_jax.device.state import Judged, Packing, Pairs, Prompts, Rollout
+from cooper_jax.device.state import Packing, PairBatch, Prompts, RMTexts, Rollout
 from cooper_jax.host.text import encode, packing
 from cooper_jax.model import heads
 
@@ -29,7 +29,7 @@ def test_every_text_has_its_place(sizes: list[int], length: int, micro_batch: in
     into = packing.shape(len(sizes), 30, length, micro_batch, ways)
     assert into.rows % into.parts == 0 and into.rows // into.parts % ways == 0
     texts = [np.full(size, 3 + i, np.int32) for i, size in enumerate(sizes)]
-    token, segment, end = packing.judged(texts, into, 0)
+    token, segment, end = packing.rm_texts(texts, into, 0)
     assert token.shape == (into.rows, into.length) and (segment > 0).sum() == sum(sizes)
     for text, last in zip(texts, end.tolist(), strict=True):
         row, slot = divmod(last, into.length)
@@ -40,7 +40,7 @@ def test_every_text_has_its_place(sizes: list[int], length: int, micro_batch: in
     by_part = segment.reshape(-1, into.parts, into.length).swapaxes(0, 1)
     busy = [row.any() for part in by_part for row in part]
     assert busy == sorted(busy, reverse=True)
-    packing.judged([np.zeros(30, np.int32)] * len(sizes), into, 0)
+    packing.rm_texts([np.zeros(30, np.int32)] * len(sizes), into, 0)
 
 
 def test_little_is_padding_on_skewed_lengths() -> None:
@@ -50,7 +50,7 @@ def test_little_is_padding_on_skewed_lengths() -> None:
         size_B = np.clip(rng.lognormal(5.5, 0.9, 512), 20, 2048).astype(int)
         size_B[::20] = 2048
         into = packing.shape(512, 2048, 4096, 16, 1)
-        segment = packing.judged([np.zeros(size, np.int32) for size in size_B], into, 0)[1]
+        segment = packing.rm_texts([np.zeros(size, np.int32) for size in size_B], into, 0)[1]
         used = int(optim.used_parts(jnp.array(segment > 0), parts=into.parts))
         assert used < into.parts / 2
         assert (segment > 0).sum() / (used * into.rows / into.parts * into.length) > 0.9
@@ -67,7 +67,7 @@ def test_scores(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, 
     params = loading.init_state(trainee(tiny), True, mesh, keys.key_data(0), 1).params
     texts = [rng.integers(3, tiny.vocab, size).astype(np.int32) for size in rng.integers(1, 13, 12)]
     into = packing.shape(12, 12, 24, micro_batch, 1)
-    text = Judged(*packing.judged(texts, into, 0), parts=into.parts)
+    text = RMTexts(*packing.rm_texts(texts, into, 0), parts=into.parts)
     got = jits.make_logits(tiny, mesh)(params, text)
     np.testing.assert_allclose(got, [alone(params, t, tiny) for t in texts], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(jits.make_score(tiny, mesh)(params, text), jax.nn.sigmoid(got), rtol=1e-6)
@@ -85,7 +85,7 @@ def test_the_reward_models_losses(
     )
     labels = np.array([1, 0, 0, 1, 1, 0, 1])
     into = packing.shape(8 + 4, 24, 24, micro_batch, 1)
-    batch = Pairs(*packing.pairs(list(zip(right, wrong, strict=True)), replay, labels, into, 0), parts=into.parts)
+    batch = PairBatch(*packing.pairs(list(zip(right, wrong, strict=True)), replay, labels, into, 0), parts=into.parts)
     r, w, x = (np.array([alone(params, t, tiny) for t in some]) for some in (right, wrong, replay))
     sigma = lambda s: 1 / (1 + np.exp(-s))  # noqa: E731
     cross = -np.where(labels == 1, np.log(sigma(x)), np.log(sigma(-x))).mean()
@@ -93,7 +93,7 @@ def test_the_reward_models_losses(
 
     cfg = config.Pairs(anchor=0.3, replay=0.5, replay_rows=7)
     state = loading.init_state(trainee(tiny), True, mesh, keys.key_data(0), 10)
-    _, metrics = run(jits.make_reward(trainee(tiny), cfg, 10, mesh), state, batch, mesh)
+    _, metrics = run(jits.make_reward_update(trainee(tiny), cfg, 10, mesh), state, batch, mesh)
     want = -np.log(sigma(r - w)).mean() + 0.3 * anchor + 0.5 * cross
     np.testing.assert_allclose(metrics["loss"], want, rtol=1e-4)
     np.testing.assert_allclose(metrics["margin"], (r - w).mean(), rtol=1e-3, atol=1e-5)
@@ -101,8 +101,8 @@ def test_the_reward_models_losses(
     np.testing.assert_allclose(metrics["right"], sigma(r).mean(), rtol=1e-4)
 
     into = packing.shape(4, 24, 24, micro_batch, 1)
-    batch = Pairs(*packing.pairs([], replay, labels, into, 0), parts=into.parts)
-    _, metrics = run(jits.make_fit(trainee(tiny), 10, mesh), state, batch, mesh)
+    batch = PairBatch(*packing.pairs([], replay, labels, into, 0), parts=into.parts)
+    _, metrics = run(jits.make_fit_update(trainee(tiny), 10, mesh), state, batch, mesh)
     np.testing.assert_allclose(metrics["loss"], cross, rtol=1e-4)
     np.testing.assert_allclose(metrics["accuracy"], ((x > 0) == (labels == 1)).mean(), rtol=1e-5)
 
@@ -144,7 +144,7 @@ def test_the_policys_update(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
         advantage_PGT, figures = advantages(rolled, reward_B, places)
         batch = replace(prepare(reference, rolled, places), advantage_PGT=advantage_PGT)
         state = loading.init_state(policy, False, mesh, keys.key_data(0), 10)
-        moved, metrics = run(jits.make_policy(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
+        moved, metrics = run(jits.make_policy_update(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
         filled = metrics.pop("slots_filled")
         assert filled <= 1
         if micro_batch:

@@ -13,7 +13,7 @@ from small import ROLLOUT, G, P, Q, S, T, U, close, run, trainee
 from cooper_jax import config
 from cooper_jax.config import GRPO, Config, Model, Optim, Rollout, Trainee
 from cooper_jax.device import batches, forward, jits, keys, loading, optim
-from cooper_jax.device.state import Judged, Packing, Pairs, PolicyBatch, Prompts
+from cooper_jax.device.state import Packing, PairBatch, PolicyBatch, Prompts, RMTexts
 from cooper_jax.host.text import packing
 from cooper_jax.mesh import sharding
 from cooper_jax.model import heads, transformer
@@ -46,18 +46,18 @@ def texts(rng: np.random.Generator, count: int, vocab: int) -> list[np.ndarray]:
     return [rng.integers(3, vocab, size).astype(np.int32) for size in rng.integers(3, U + 1, count)]
 
 
-def judged(rng: np.random.Generator, count: int, vocab: int) -> Judged:
+def rm_texts(rng: np.random.Generator, count: int, vocab: int) -> RMTexts:
     into = packing.shape(count, U, 2 * U, 0, ways=8)
-    return Judged(*packing.judged(texts(rng, count, vocab), into, 0), parts=into.parts)
+    return RMTexts(*packing.rm_texts(texts(rng, count, vocab), into, 0), parts=into.parts)
 
 
-def pair_batch(rng: np.random.Generator, vocab: int, valid: int, replay: int = 0, micro_batch: int = Q) -> Pairs:
+def pair_batch(rng: np.random.Generator, vocab: int, valid: int, replay: int = 0, micro_batch: int = Q) -> PairBatch:
     """`valid` pairs in the room of Q."""
     labels = rng.integers(0, 2, replay)
     right, wrong, replayed = (texts(rng, count, vocab) for count in (valid, valid, replay))
     into = packing.shape(Q + -(-replay // 2), 2 * U, 2 * U, micro_batch, ways=1)
     both = list(zip(right, wrong, strict=True))
-    return Pairs(*packing.pairs(both, replayed, labels, into, 0), parts=into.parts)
+    return PairBatch(*packing.pairs(both, replayed, labels, into, 0), parts=into.parts)
 
 
 def same(a: Any, b: Any) -> None:
@@ -72,10 +72,10 @@ def test_micro_batches_change_nothing(tiny: Model, mesh: jax.sharding.Mesh, rng:
     for policy_parts, pair_rows in ((1, 2 * Q), (4, 1)):
         pairs = pair_batch(np.random.default_rng(3), tiny.vocab, 5, replay=4, micro_batch=pair_rows)
         state = loading.init_state(trained, False, mesh, keys.key_data(0), 10)
-        update = jits.make_policy(trained, GRPO(), 1.0, 10, mesh)
+        update = jits.make_policy_update(trained, GRPO(), 1.0, 10, mesh)
         moved.append(run(update, state, replace(batch, parts=policy_parts), mesh))
         state = loading.init_state(trained, True, mesh, keys.key_data(0), 10)
-        moved.append(run(jits.make_reward(trained, cfg, 10, mesh), state, pairs, mesh))
+        moved.append(run(jits.make_reward_update(trained, cfg, 10, mesh), state, pairs, mesh))
     assert pairs.parts == 10
     for whole, cut in zip(moved[:2], moved[2:], strict=True):
         assert whole[1].pop("slots_filled") <= cut[1].pop("slots_filled")
@@ -87,7 +87,7 @@ def test_micro_batches_change_nothing(tiny: Model, mesh: jax.sharding.Mesh, rng:
 def test_padding_cannot_change_a_loss(tiny: Model, mesh: jax.sharding.Mesh) -> None:
     policy = trainee(tiny)
     state = loading.init_state(policy, False, mesh, keys.key_data(0), 10)
-    make = jits.make_policy(policy, GRPO(), 1.0, 10, mesh)
+    make = jits.make_policy_update(policy, GRPO(), 1.0, 10, mesh)
     plain = run(make, state, policy_batch(np.random.default_rng(0), tiny.vocab), mesh)
     padded = run(make, state, policy_batch(np.random.default_rng(0), tiny.vocab, prompt_pad=3), mesh)
     assert padded[1].pop("slots_filled") < plain[1]["slots_filled"]
@@ -158,7 +158,7 @@ def test_policy_loss_is_the_equation(tiny: Model, mesh: jax.sharding.Mesh, rng: 
         clipped += not np.isclose(gain, ratio * a)
         d = np.clip(ref[i, t] - logp[i, t], -10, 10)
         total += -gain + 0.1 * (np.exp(d) - d - 1)
-    _, metrics = run(jits.make_policy(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
+    _, metrics = run(jits.make_policy_update(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
     np.testing.assert_allclose(metrics["loss"], total / count, rtol=1e-4)
     np.testing.assert_allclose(metrics["clip_fraction"], clipped / count, rtol=1e-5)
     np.testing.assert_allclose(metrics["entropy"], entropy[real].mean(), rtol=1e-4)
@@ -169,14 +169,14 @@ def test_no_valid_pair_leaves_the_reward_model_to_the_bit(
     tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator
 ) -> None:
     reward = trainee(tiny)
-    make = jits.make_reward(reward, config.Pairs(replay=1.0, replay_rows=4, anchor=0.5), 10, mesh)
+    make = jits.make_reward_update(reward, config.Pairs(replay=1.0, replay_rows=4, anchor=0.5), 10, mesh)
     state = loading.init_state(reward, True, mesh, keys.key_data(0), 10)
     state, _ = run(make, state, pair_batch(rng, tiny.vocab, Q, replay=4), mesh)  # moments are no longer zero
     kept, metrics = run(make, state, pair_batch(rng, tiny.vocab, 0, replay=4), mesh)
     same(state, kept)
     assert metrics["loss"] == 0
     moved, _ = run(make, state, pair_batch(rng, tiny.vocab, 1, replay=4), mesh)
-    assert int(moved.step) == 2 and (moved.params["score"] != state.params["score"]).any()
+    assert int(moved.updates) == 2 and (moved.params["score"] != state.params["score"]).any()
 
 
 def test_pairs_and_replay_teach(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator) -> None:
@@ -184,7 +184,7 @@ def test_pairs_and_replay_teach(tiny: Model, mesh: jax.sharding.Mesh, rng: np.ra
     reward = Trainee(tiny, Optim(lr=1e-2))
     batch = pair_batch(rng, tiny.vocab, Q, replay=8)
     for cfg in (config.Pairs(), config.Pairs(weight=0.0, replay=1.0, replay_rows=8)):
-        make = jits.make_reward(reward, cfg, 60, mesh)
+        make = jits.make_reward_update(reward, cfg, 60, mesh)
         state = loading.init_state(reward, True, mesh, keys.key_data(0), 60)
         losses = []
         for _ in range(40):
@@ -200,8 +200,8 @@ def test_states_are_donated(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
     policy = trainee(tiny)
     with jax.set_mesh(mesh):
         for scored, make, batch in (
-            (False, jits.make_policy(policy, GRPO(), 1.0, 10, mesh), policy_batch(rng, tiny.vocab)),
-            (True, jits.make_reward(policy, config.Pairs(), 10, mesh), pair_batch(rng, tiny.vocab, Q)),
+            (False, jits.make_policy_update(policy, GRPO(), 1.0, 10, mesh), policy_batch(rng, tiny.vocab)),
+            (True, jits.make_reward_update(policy, config.Pairs(), 10, mesh), pair_batch(rng, tiny.vocab, Q)),
         ):
             state = loading.init_state(policy, scored, mesh, keys.key_data(0), 10)
             make(state, sharding.put(batch, mesh))
@@ -255,7 +255,7 @@ def whole_step(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Any, ...]:
     made = jits.make_jits(cfg, HOW, mesh)
     noise = np.random.default_rng(5)
     prompts = Prompts(noise.integers(3, 100, (P, S)).astype(np.int32), np.arange(S)[None] >= np.arange(P)[:, None] % 3)
-    texts = judged(noise, P * G, 100)
+    texts = rm_texts(noise, P * G, 100)
     pairs = pair_batch(noise, 100, 5)
     out = []
     with jax.set_mesh(mesh):
@@ -274,8 +274,8 @@ def whole_step(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Any, ...]:
                 places = sharding.put(Packing(source, segment, parts=into.parts), mesh)
             advantage_PGT, figures = made.advantages(rolled, score, places)
             batch = replace(made.prepare(reference, rolled, places), advantage_PGT=advantage_PGT)
-            policy, policy_metrics = made.policy(policy, batch)
-            reward, reward_metrics = made.reward(reward, sharding.put(pairs, mesh))
+            policy, policy_metrics = made.policy_update(policy, batch)
+            reward, reward_metrics = made.reward_update(reward, sharding.put(pairs, mesh))
             out.append(sharding.fetch((rolled.token_BT, score, batch.advantage_PGT, batch.ref_logp_PGT)))
             out.append({k: float(v) for k, v in (figures | policy_metrics | reward_metrics).items()})
     return (*out, sharding.fetch((policy.params, reward.params)))

@@ -33,7 +33,7 @@ def test_quick_demo_shows_hacking_and_its_cure(tmp_path: Path) -> None:
         records = [json.loads(line) for line in (tmp_path / "seed0" / arm / "metrics.jsonl").read_text().splitlines()]
         assert [r["step"] for r in records] == list(range(1, 51))
     # Ten steps at either end: those of one step are some thirty pairs.
-    of_ten = lambda steps: sum(r["reward_model/accuracy"] for r in steps) / 10  # noqa: E731
+    of_ten = lambda steps: sum(r["rm_update/accuracy"] for r in steps) / 10  # noqa: E731
     assert of_ten(records[-10:]) > of_ten(records[:10])
     picture = imread(tmp_path / "report.png")
     assert picture.shape[0] > 400 and picture.std() > 0.05

@@ -17,7 +17,7 @@ from cooper_jax import config
 from cooper_jax.__main__ import main
 from cooper_jax.config import Config, UserError
 from cooper_jax.host.text import benchmarks
-from cooper_jax.host.text.benchmarks import Judgement, Question
+from cooper_jax.host.text.benchmarks import Labelled, Question
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
 from cooper_jax.model import hf
@@ -163,9 +163,7 @@ WANTED: dict[str, list[Any]] = {
         Question(Problem("Let $n$ be an integer.\nSolve $n^2=4$.", "$2$, $-2$"), "Algebra"),
     ],
     "odyssey": [Question(Problem("Find $d-b$ if $a^3=b^2$, $c^5=d^4$, $c-a=77$.", "235"), "high school competition")],
-    "verifybench": [
-        Judgement(Problem("What is 12+34?", "46"), "It is \\boxed{46}.", True, "Numeric Values", "Integer")
-    ],
+    "verifybench": [Labelled(Problem("What is 12+34?", "46"), "It is \\boxed{46}.", True, "Numeric Values", "Integer")],
 }
 WANTED["verifybench-hard"] = WANTED["verifybench"]
 
@@ -196,7 +194,7 @@ def test_numbers_and_remains_of_typesetting(tmp_path: Path) -> None:
         ]
     rest = {"completion": "", "answer_type": None, "answer_subtype": None, "gold_correct": 0}
     [found] = benchmarks.read("verifybench", write(tmp_path / "c.jsonl", [{"question": "1?", "answer": 1, **rest}]))
-    assert found == Judgement(Problem("1?", "1"), "", False, "", "")
+    assert found == Labelled(Problem("1?", "1"), "", False, "", "")
 
 
 GSM = {"question": "1+1?", "answer": "so #### 2"}
@@ -347,7 +345,7 @@ def test_mistakes_before_anything_is_computed(tiny_config: Config, sets: dict[st
             sets_of(gsm, rollout=replace(tiny_config.rollout, prompt_len=2)),
             "no problem is left of gsm8k: 6 rows; 0 used; 6 with prompts over 2 tokens .raise --rollout.prompt-len to",
         ),
-        (sets_of(judged, judging=config.Judging(10)), "nothing is left of verifybench: .*raise --judging.length to"),
+        (sets_of(judged, scoring=config.Scoring(10)), "nothing is left of verifybench: .*raise --scoring.length to"),
     ):
         with pytest.raises(UserError, match=message) as error:
             evaluate.evaluate(cfg)

@@ -89,7 +89,7 @@ def test_the_chain_of_programs(started: Config, fresh_steps: None, capsys: pytes
         other = replace(cfg, dir=str(Path(cfg.dir).parent / name), train_reward=False, steps=2, **arm)
         train(other)
         last = records(other.dir)[-1]
-        assert ("rm/agreement" in last) == (name == "static") and "pairs/valid" not in last
+        assert ("score/agreement" in last) == (name == "static") and "pairs/valid" not in last
         if name == "rule":
             np.testing.assert_allclose(last["reward/mean"], last["rule/accuracy"], rtol=1e-5)
             assert not (Path(other.dir) / "checkpoints" / "2" / "reward").exists()
@@ -283,7 +283,7 @@ def test_mistakes_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_pa
         (["--reward-source", "rule"], "add --no-train-reward"),
         (["--rollout.temperature", "0"], "use 1.0 in training"),
         (["--policy.model.vocab", "50"], "smaller than the tokenizer's 118 tokens"),
-        (["--judging.length", "12", "--policy.init", "", "--reward.init", ""], "raise --judging.length"),
+        (["--scoring.length", "12", "--policy.init", "", "--reward.init", ""], "raise --scoring.length"),
         (["--pairs.replay", "1"], "set both, or neither"),
         (
             ["--policy.init", "", "--reward.init", "", "--pairs.replay", "1", "--pairs.replay-rows", "8"],
@@ -496,9 +496,9 @@ def test_reward_model_against_rule() -> None:
     got = metrics.against_rule(score, verdicts)
     want = {"agreement": 3 / 5, "precision": 1 / 2, "recall": 1 / 2, "false_positive_rate": 1 / 3, "auroc": 5 / 6}
     want["gap"] = 2.4 / 5 - 2 / 5
-    assert got.keys() == {f"rm/{k}" for k in want}
+    assert got.keys() == {f"score/{k}" for k in want}
     for name, value in want.items():
-        np.testing.assert_allclose(got[f"rm/{name}"], value, err_msg=name)
+        np.testing.assert_allclose(got[f"score/{name}"], value, err_msg=name)
     assert metrics.rule_metrics(verdicts) == {"rule/accuracy": 2 / 6, "rule/unknown": 1 / 6}
     assert metrics.against_rule(score[-1:], verdicts[-1:]) == {}
     assert "auroc" not in metrics.against_rule(score[:2], verdicts[:2])

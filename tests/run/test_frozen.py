@@ -34,7 +34,7 @@ def rewriter(tiny_config: Config) -> Config:
         sft=replace(tiny_config.sft, task="rewrite", dir=str(folder), steps=150),
     )
     sft.sft(taught)
-    model = config.Frozen(init=str(folder), prompt_len=32, completion_len=24, batch=8)
+    model = config.MeshModel(init=str(folder), prompt_len=32, completion_len=24, batch=8)
     helper = config.Assistant("mesh", mesh=model, prompt="{question};{completion}")
     return replace(tiny_config, assistant=helper, steps=2, eval_every=0)
 
@@ -146,13 +146,13 @@ def test_yes_and_no(both: tuple[float, float] | None, verdict: str) -> None:
             assert prompts == ["1+1+1 3 #3"] and words[0][0] == "Yes"
             return [both]
 
-    judge = frozen.MeshJudge(Says(), config.Frozen(init="m"), "{question} {reference} {completion}")  # pyright: ignore[reportArgumentType]
+    judge = frozen.MeshJudge(Says(), config.MeshModel(init="m"), "{question} {reference} {completion}")  # pyright: ignore[reportArgumentType]
     [said] = judge.judge([Row(Problem("1+1+1", "3"), "#3")])
     assert said is not None and said.verdict == verdict
 
 
 def test_annotation_by_a_model_on_the_mesh(rewriter: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Judged by real weights; here, by whether they would go on with anything but the unheard-of `~`: right."""
+    """RMTexts by real weights; here, by whether they would go on with anything but the unheard-of `~`: right."""
     monkeypatch.setattr(frozen, "_WORDS", ((*"+-=;#", *map(str, range(100))), ("~",)))
     file = tmp_path / "rows.jsonl"
     rows = [f'{{"question": "1+1+1", "reference_answer": "3", "completion": "{c}"}}' for c in ("#3", "#2", "1+1=2;#3")]

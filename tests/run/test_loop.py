@@ -17,7 +17,7 @@ import pytest
 
 from cooper_jax import config
 from cooper_jax.config import Config
-from cooper_jax.device.state import CooperState, Judged, ModelState
+from cooper_jax.device.state import CooperState, ModelState, RMTexts
 from cooper_jax.mesh import sharding
 from cooper_jax.run import loop
 from cooper_jax.run import timeline as profile
@@ -26,8 +26,8 @@ from cooper_jax.run.metrics import Timeline
 
 
 @jax.jit
-def update(state: ModelState, batch: Judged) -> ModelState:
-    return ModelState(state.step + 1, {"w": state.params["w"] + batch.token_RU.sum()}, {})
+def update(state: ModelState, batch: RMTexts) -> ModelState:
+    return ModelState(state.updates + 1, {"w": state.params["w"] + batch.token_RU.sum()}, {})
 
 
 @jax.jit
@@ -46,7 +46,7 @@ def run(
             timelines.append(timeline)
         with timeline.host("encode"):
             token = np.ones((rows[step], 5), np.int32)
-            batch = sharding.put(Judged(token, token, np.zeros(rows[step], np.int32)), mesh)
+            batch = sharding.put(RMTexts(token, token, np.zeros(rows[step], np.int32)), mesh)
         policy = update(state.policy, batch)
         timeline.device("policy", policy)
         with timeline.host("assistant"):

@@ -19,7 +19,7 @@ from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 _FORMS = ("\\boxed", "####", "```", "</think>")
 """Marks that both sides of a pair have, or neither: alone they would tell them apart."""
 REFUSALS = ("unfinished", "right", "unknown", "no_answer", "length", "form")
-"""Why a rewriting was not taken: it did not finish, is still right, cannot be judged, states no answer, is too long for
+"""Why a rewriting was not taken: it did not finish, is still right, gets the verdict unknown, states no answer, is too long for
 the policy or of another length than the right one, or of another form."""
 
 
@@ -85,8 +85,8 @@ def build(
         requests = [request for i in open_slots if (request := positives[i]) is not None]
         texts = assistant.rewrite(requests, rng)
         jobs = [Job(r.problem.reference, t or "", t is not None) for r, t in zip(requests, texts, strict=True)]
-        judged = verifier.submit(jobs).result()
-        for i, request, text, verdict in zip(open_slots, requests, texts, judged, strict=True):
+        found = verifier.submit(jobs).result()
+        for i, request, text, verdict in zip(open_slots, requests, texts, found, strict=True):
             asked += 1
             if refusal := _refusal(request.completion, text, verdict, fits, cfg.length_ratio):
                 refused[refusal] += 1

@@ -27,7 +27,7 @@ class Question(NamedTuple):
     kind: str
 
 
-class Judgement(NamedTuple):
+class Labelled(NamedTuple):
     """A completion that people labelled right or wrong: a test of the reward model."""
 
     problem: Problem
@@ -76,11 +76,11 @@ def _odyssey(row: Row) -> Question:
     return Question(Problem(question, answer), inner.get("level") or "")
 
 
-def _verifybench(row: Row) -> Judgement:
+def _verifybench(row: Row) -> Labelled:
     right = row["gold_correct"]
     if right not in (True, False):
         raise ValueError(f"gold_correct = {right!r:.80} is not true or false")
-    return Judgement(
+    return Labelled(
         Problem(text("question", row["question"]), text("answer", row["answer"])),
         text("completion", row["completion"], empty=True),
         bool(right),
@@ -96,7 +96,7 @@ POLICY: dict[str, Callable[[Row], Question]] = {
     "olympiadbench": _olympiadbench,
     "odyssey": _odyssey,
 }
-REWARD: dict[str, Callable[[Row], Judgement]] = {"verifybench": _verifybench, "verifybench-hard": _verifybench}
+REWARD: dict[str, Callable[[Row], Labelled]] = {"verifybench": _verifybench, "verifybench-hard": _verifybench}
 
 
 def split_name(named: str) -> tuple[str, str]:
@@ -109,7 +109,7 @@ def split_name(named: str) -> tuple[str, str]:
 
 
 def read(name: str, path: str) -> list[Any]:
-    """The file at `path` as questions, or as judgements, of the format `name`.
+    """The file at `path` as questions, or as labelled, of the format `name`.
 
     Raises UserError: as `rows`, or a row (named by its line) that is not of the format.
     """

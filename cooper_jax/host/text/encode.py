@@ -91,7 +91,7 @@ def decode(token_BT: np.ndarray, real_BT: np.ndarray, tokenizer: Tokenizer) -> l
     return [text.strip() for text in tokenizer.decode_batch(bodies)]
 
 
-def judged(problems: Sequence[Problem], texts: Sequence[str], tokenizer: Tokenizer, length: int) -> list[np.ndarray]:
+def rm_texts(problems: Sequence[Problem], texts: Sequence[str], tokenizer: Tokenizer, length: int) -> list[np.ndarray]:
     """Token ids in VerifyRM's template: for its own training, for scoring, and for both sides of a pair.
 
     A completion too long for the window keeps its tail, behind a marker; the tags, the question and the reference
@@ -107,7 +107,7 @@ def judged(problems: Sequence[Problem], texts: Sequence[str], tokenizer: Tokeniz
         require(
             room > len(mark),
             f"question {problem.question!r} and its reference take {length - room} tokens and leave no room for a "
-            f"completion in judging.length = {length}; raise --judging.length",
+            f"completion in scoring.length = {length}; raise --scoring.length",
         )
         if len(body) > room:
             body = mark + body[len(body) - room + len(mark) :]
@@ -116,7 +116,7 @@ def judged(problems: Sequence[Problem], texts: Sequence[str], tokenizer: Tokeniz
 
 
 def window_sizes(problems: Sequence[Problem], tokenizer: Tokenizer) -> np.ndarray:
-    """The least judging.length at which each problem leaves room for the marker of a cut and one token behind it."""
+    """The least scoring.length at which each problem leaves room for the marker of a cut and one token behind it."""
     close, mark = tokenizer.encode_batch([_CLOSE, CUT])
     return np.array([len(opening) + len(close) + len(mark) + 1 for opening in _openings(problems, tokenizer)], int)
 

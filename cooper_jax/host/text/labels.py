@@ -40,7 +40,7 @@ def read(path: str, tokenizer: encode.Tokenizer, length: int) -> Labels:
     fits = encode.window_sizes(problems, tokenizer) <= length
     require(
         bool(fits.any()),
-        f"{path}: no question and reference fit into judging.length = {length}; raise --judging.length",
+        f"{path}: no question and reference fit into scoring.length = {length}; raise --scoring.length",
     )
     kept = np.flatnonzero(fits)
     over = f"{(~fits).sum():,} of {len(rows):,} rows left out: question and reference over {length:,} tokens"

@@ -34,7 +34,7 @@ def shape(texts: int, longest: int, length: int, micro_batch: int, ways: int) ->
     return Shape(parts * at_once, length, parts)
 
 
-def judged(texts: Sequence[np.ndarray], into: Shape, pad: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rm_texts(texts: Sequence[np.ndarray], into: Shape, pad: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """token_RU, segment_RU, and end_B, the place row * U + slot of each text's last token."""
     token_RU, segment_RU, row_N, end_N = _pack([[text] for text in texts], into, pad)
     return token_RU, segment_RU, (row_N * into.length + end_N).astype(np.int32)

@@ -525,7 +525,7 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
 
     with setup.machine(lucky, policy=lucky.policy, reward=lucky.reward) as here:
         run, policy, reward = setup.cooper_run(lucky, here)
-        real, fetch = run.jits.policy, cooper.fetch
+        real, fetch = run.jits.policy_update, cooper.fetch
 
         def update(state: Any, batch: Any) -> Any:
             state, record = real(state, batch)
@@ -542,7 +542,7 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
         state = cooper.CooperState(policy, reward)
         _, record = cooper.cooper_step(state, run.stream.take(8), 0, run, Timeline())
         assert order == ["tokens", "assistant, update under way", "scores"]
-        assert record["pairs/valid"] > 0 and "rm/gap" in record
+        assert record["pairs/valid"] > 0 and "score/gap" in record
         jax.block_until_ready(updates)
 
 

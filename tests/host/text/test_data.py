@@ -195,7 +195,7 @@ def two_tokenizers(tiny_config: Config, tiny: Model, tmp_path: Path) -> Config:
         data=Data(source=write(tmp_path / "verl.parquet", rows), held_out=10),
         prompting=Prompting(),
         rollout=Rollout(prompts=8, group=2, prompt_len=80, completion_len=12),
-        judging=replace(tiny_config.judging, length=60),
+        scoring=replace(tiny_config.scoring, length=60),
         eval_every=0,
     )
 
@@ -231,7 +231,7 @@ def test_mistakes_before_the_first_step(two_tokenizers: Config) -> None:
             replace(cfg, rollout=replace(cfg.rollout, prompt_len=5)),
             "no problem is left of .*42 rows; 0 used.*raise --rollout.prompt-len to",
         ),
-        (replace(cfg, judging=replace(cfg.judging, length=10)), "no problem is left .*raise --judging.length to"),
+        (replace(cfg, scoring=replace(cfg.scoring, length=10)), "no problem is left .*raise --scoring.length to"),
         (
             replace(cfg, prompting=Prompting(template="chat"), policy=replace(cfg.policy, tokenizer="nowhere")),
             "nowhere holds no tokenizer",
