@@ -1,7 +1,7 @@
 """Every `jax.jit` of the package, each beside its donation and its shardings.
 
-Every `make_*` is cached on its frozen configuration: the same function is traced and compiled once a process. `total` is
-how many updates a model will get, where a cosine schedule ends.
+Every `make_*` is cached on its frozen configuration: the same function is traced and compiled once a process. `total`
+is how many updates a model will get, where a cosine schedule ends.
 """
 
 from collections.abc import Callable

@@ -149,7 +149,7 @@ def idle(timelines: Sequence[Timeline]) -> float:
 
 
 def draw(timelines: Sequence[Timeline], first: int, path: Path) -> None:
-    """The phases of the device over those of the host, on one axis of time; the first of `timelines` is of step `first`."""
+    """The phases of the device over those of the host, on one axis of time, from step `first` on."""
     from matplotlib.figure import Figure  # takes half a second, and few runs draw
     from matplotlib.patches import Patch
 

@@ -19,8 +19,8 @@ from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 _FORMS = ("\\boxed", "####", "```", "</think>")
 """Marks that both sides of a pair have, or neither: alone they would tell them apart."""
 REFUSALS = ("unfinished", "right", "unknown", "no_answer", "length", "form")
-"""Why a rewriting was not taken: it did not finish, is still right, gets the verdict unknown, states no answer, is too long for
-the policy or of another length than the right one, or of another form."""
+"""Why a rewriting was not taken: it did not finish, is still right, gets the verdict unknown, states no answer, is too
+long for the policy or of another length than the right one, or of another form."""
 
 
 _NO_POSITIVE = (
