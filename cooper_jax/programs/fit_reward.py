@@ -17,7 +17,7 @@ from cooper_jax.host.text.labels import Labels
 from cooper_jax.mesh import sharding
 from cooper_jax.run import loop, machine, questions, start
 from cooper_jax.run.directory import Result
-from cooper_jax.run.held_out import scores
+from cooper_jax.run.held_out import in_batches
 from cooper_jax.run.metrics import Record, calibration_error, classification
 from cooper_jax.run.timeline import Timeline
 
@@ -40,6 +40,7 @@ def fit_reward(cfg: Config) -> Result:
 
         state = start.initial_state(trainee, "reward", cfg.seed, total, here.mesh)
         update = jits.make_fit_update(trainee, total, here.mesh)
+        score = jits.make_score(trainee.model, here.mesh)
 
         def step_fn(state: CooperState, step: int, time: Timeline) -> tuple[CooperState, dict[str, Any]]:
             some = np.concatenate([stream.take(fit.batch // len(streams)) for stream in streams])
@@ -49,7 +50,7 @@ def fit_reward(cfg: Config) -> Result:
             return CooperState(None, reward), {f"fit/{k}": v for k, v in record.items()}
 
         def evaluate(state: CooperState) -> Record:
-            score_R = scores(state.reward.params, [rows[i] for i in held_out], here)
+            score_R = in_batches(score, state.reward.params, [rows[i] for i in held_out], here)
             return _figures(score_R, labels.label_R[held_out])
 
         def seek(cursor: int) -> None:

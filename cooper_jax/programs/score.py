@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 import numpy as np
 import tyro
-from rich.progress import track
-from scipy.special import expit
 
-from cooper_jax.config import Config, Data, Mesh, Model, Scoring, Trainee, require
+from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Scoring, Trainee, require
 from cooper_jax.device import jits
 from cooper_jax.host.text import benchmarks, encode
 from cooper_jax.mesh import sharding
 from cooper_jax.run import machine, start
+from cooper_jax.run.directory import Result
+from cooper_jax.run.held_out import in_batches
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Score:
         require(self.batch >= 1, f"--batch {self.batch}: must be at least 1")
 
 
-def score(cfg: Score) -> None:
-    """Write `cfg.out`. Raises UserError: a row that cannot be read or does not fit, or not a reward model."""
+def score(cfg: Score) -> Result:
+    """Write `cfg.out`; the figures are the scores, float [rows]. Raises UserError: a row that cannot be read or does not fit, or not a reward model."""
     require(cfg.out.parent.is_dir() and not cfg.out.is_dir(), f"--out {cfg.out}: give a file in a folder that is there")
     require(cfg.out.resolve() != cfg.rows.resolve(), f"--out {cfg.out} is the file of the rows; give another")
     places, problems, completions, _ = zip(*benchmarks.completions(str(cfg.rows)), strict=True)
@@ -57,16 +57,15 @@ def score(cfg: Score) -> None:
         for place, size in zip(places, encode.window_sizes(problems, tok), strict=True):
             require(size <= limit, f"{place}: question and reference need --length {size}, over {limit}")
         rows = encode.rm_texts(problems, completions, tok, limit)
-        here.cfg = replace(here.cfg, scoring=Scoring(max(map(len, rows)), cfg.batch))
+        here.cfg = replace(
+            here.cfg, scoring=Scoring(max(map(len, rows)), cfg.batch), evaluation=Evaluation(batch=cfg.batch)
+        )
         params = start.load_params(cfg.model, "reward", here.cfg.reward, here.mesh)
         logits = jits.make_logits(here.cfg.reward.model, here.mesh)
-        parts = []
-        for first in track(range(0, len(rows), cfg.batch), "score"):
-            some = [rows[i % len(rows)] for i in range(first, first + cfg.batch)]
-            parts.append(sharding.fetch(logits(params, here.put(here.packed(some)))))
-    logit_R = np.concatenate(parts)[: len(rows)].astype(float)
-    score_R = expit(logit_R)
+        logit_R = in_batches(logits, params, rows, here, "score").astype(float)
+    score_R = np.exp(-np.logaddexp(0.0, -logit_R))
     with cfg.out.open("w") as file:
         for one, logit in zip(score_R, logit_R, strict=True):
             file.write(json.dumps({"score": float(one), "logit": float(logit)}) + "\n")
     print(f"wrote {cfg.out}: {len(rows)} rows, mean score {score_R.mean():.3f}")
+    return Result(cfg.out, score_R)

@@ -1,13 +1,15 @@
 """Held-out questions, asked with training's own sampler and verifier; and a reward model on labelled completions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from rich.progress import track
 
 from cooper_jax.device import jits, keys
 from cooper_jax.device.keys import Use
+from cooper_jax.device.state import RMTexts
 from cooper_jax.host.text import data
 from cooper_jax.host.text.benchmarks import Labelled, Question
 from cooper_jax.host.verifier.verdict import RIGHT, Verdict
@@ -74,19 +76,21 @@ def _row(question: Question, completions: Sequence[Completion], verdicts: Sequen
     }
 
 
-def scores(params: Any, texts: Sequence[np.ndarray], here: Machine, shown: str = "") -> np.ndarray:
-    """A reward model's scores of any number of texts, `evaluation.batch` at a time. `shown` is as in `policy_rows`."""
-    size = here.cfg.evaluation.batch
-    score, found = jits.make_score(here.cfg.reward.model, here.mesh), []
-    for start in track(range(0, len(texts), size), shown, disable=not shown):
-        some = [texts[i % len(texts)] for i in range(start, start + size)]
-        found.append(sharding.fetch(score(params, here.put(here.packed(some)))))
+def in_batches(
+    ask: Callable[[Any, RMTexts], jax.Array], params: Any, texts: Sequence[np.ndarray], here: Machine, shown: str = ""
+) -> np.ndarray:
+    """What `ask`, a jitted `score` or `logits`, says of any number of texts, `evaluation.batch` at a time. `shown` is
+    as in `policy_rows`."""
+    size, found = here.cfg.evaluation.batch, []
+    sharding.rows_divide(here.mesh, evaluation__batch=size)
+    for first in track(range(0, len(texts), size), shown, disable=not shown):
+        some = [texts[i % len(texts)] for i in range(first, first + size)]
+        found.append(sharding.fetch(ask(params, here.put(here.packed(some)))))
     return np.concatenate(found)[: len(texts)]
 
 
 def reward_rows(params: Any, labelled: Sequence[Labelled], here: Machine, shown: str = "") -> list[Row]:
     """One row a labelled completion, with the reward model's score. `shown` is as in `policy_rows`."""
-    sharding.rows_divide(here.mesh, evaluation__batch=here.cfg.evaluation.batch)
     texts = here.rm_texts([j.problem for j in labelled], [j.completion for j in labelled])
     return [
         {
@@ -98,5 +102,9 @@ def reward_rows(params: Any, labelled: Sequence[Labelled], here: Machine, shown:
             "answer_subtype": j.subkind,
             "score": float(s),
         }
-        for j, s in zip(labelled, scores(params, texts, here, shown), strict=True)
+        for j, s in zip(
+            labelled,
+            in_batches(jits.make_score(here.cfg.reward.model, here.mesh), params, texts, here, shown),
+            strict=True,
+        )
     ]

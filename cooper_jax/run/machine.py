@@ -75,7 +75,7 @@ class Machine:
 
     def packed(self, texts: Sequence[np.ndarray]) -> RMTexts:
         """Texts to be scored, still on the host."""
-        cfg = self.cfg.judging
+        cfg = self.cfg.scoring
         into = self._room(len(texts), cfg.length, 2 * cfg.length, cfg.micro_batch)
         token_RU, segment_RU, end_B = packing.rm_texts(texts, into, self.tokenizers["reward"].pad_id)
         return RMTexts(token_RU, segment_RU, end_B + jax.process_index() * token_RU.size, into.parts)

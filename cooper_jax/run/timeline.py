@@ -187,9 +187,8 @@ def draw(timelines: Sequence[Timeline], first: int, path: Path) -> None:
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_xlabel("seconds")
-    shown = [
-        Patch(color=colour[key], label=f"{key[1]} {1000 * seconds[key] / len(timelines):,.1f} ms") for key in seconds
-    ]
+    named = {key: f"{key[1]} {1000 * taken / len(timelines):,.1f} ms" for key, taken in seconds.items()}
+    shown = [Patch(color=colour[key], label=label) for key, label in named.items()]
     figure.legend(
         handles=shown, loc="outside lower center", ncols=min(len(shown), int(inches / 1.5)), fontsize=8, frameon=False
     )
