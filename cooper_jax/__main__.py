@@ -71,8 +71,7 @@ def usage() -> str:
         f"Cooper: co-optimise a policy and its reward model (arXiv 2508.05613).\n\ncommands:\n{lines}\n\n"
         "CONFIG is a Python file that defines `config`, such as configs/toy.py. Options override it by dotted names:\n"
         "  cooper train configs/toy.py --policy.optim.lr 2e-4 --steps 50\n"
-        "verify needs no CONFIG: cooper verify IN.jsonl --out OUT.jsonl\n"
-        "`cooper COMMAND --help` lists every option with its meaning and default."
+        "`cooper COMMAND --help` lists the options of that command."
     )
 
 
@@ -110,44 +109,48 @@ def main(argv: list[str] | None = None) -> None:
 def _run(name: str, command: Command, args: list[str]) -> None:
     import tyro
 
-    from cooper_jax import config
-
-    program: Callable[[Any], None]
+    module = import_module(f"cooper_jax.{command.module}")
+    program: Callable[[Any], Any] = getattr(module, command.function)
+    path = args[0] if args and not args[0].startswith("-") else ""
+    if name == "annotate" and path.endswith((".jsonl", ".parquet")):
+        of_file = tyro.cli(module.FromFile, args=args[1:], prog="cooper annotate IN", description=command.help)
+        return module.annotate_file(path, of_file)
     if command.options:
-        module = import_module(f"cooper_jax.{command.module}")
         kind = getattr(module, command.options)
-        chosen = tyro.cli(kind, args=args, prog=f"cooper {name}", description=command.help)
-        program = getattr(module, command.function)
-        return program(chosen)
-    path = args.pop(0) if args and not args[0].startswith("-") else None
-    if name == "annotate" and path and path.endswith((".jsonl", ".parquet")):
-        from cooper_jax.programs.annotate import FromFile, annotate_file
+        return program(tyro.cli(kind, args=args, prog=f"cooper {name}", description=command.help))
+    return program(_configured(name, command, module, path, args[1:] if path else args))
 
-        chosen = tyro.cli(FromFile, args=args, prog="cooper annotate IN", description=command.help)
-        return annotate_file(path, chosen)
-    default = config.builtin("toy.py") if name == "demo" or "--help" in args or "-h" in args else None
-    config.require(
-        path is not None or default is not None,
-        f"cooper {name} needs a config file first, such as: cooper {name} configs/toy.py",
-    )
-    start: Any = config.load(path or default or "")
-    kind: Any = config.Config
-    if name == "demo":
-        from cooper_jax.programs.demo import Demo
 
-        kind, start = Demo, Demo(config=start)
+def _configured(name: str, command: Command, module: Any, path: str, args: list[str]) -> Any:
+    """What a program with a config file is called with: the configuration, overridden by the options."""
+    import tyro
+
+    from cooper_jax import config
+    from cooper_jax.programs import options
+
+    asked = next((i for i, arg in enumerate(args) if arg in ("-h", "--help")), None)
+    default = name == "demo" or asked is not None
+    config.require(bool(path) or default, f"cooper {name} needs a config file first: cooper {name} configs/toy.py")
+    start = config.load(path or config.builtin("toy.py"))
+    own = list(options.settings(module.Demo(start), skip="config")) if name == "demo" else []
+    if asked is not None:
+        topic = args[asked + 1] if asked + 1 < len(args) else ""
+        hidden = module.INSTEAD if name == "demo" else ()
+        print(options.help_text(name, command.help, start, path or "configs/toy.py", topic, own, hidden), flush=True)
+        sys.exit(0)
+    options.check(name, args, start, [setting.name for setting in own])
+    kind, given = (module.Demo, module.Demo(start)) if name == "demo" else (config.Config, start)
     chosen = tyro.cli(
         kind,
-        default=start,
+        default=given,
         args=args,
         prog=f"cooper {name} CONFIG",
         description=command.help,
         config=(tyro.conf.AvoidSubcommands,),  # A section that may be None is one of the options, not a command.
     )
-    module = import_module(f"cooper_jax.{command.module}")
     if name == "demo":
-        module.check(chosen, start.config)
-    getattr(module, command.function)(chosen)
+        module.check(chosen, start)
+    return chosen
 
 
 def _no_space(error: BaseException) -> bool:

@@ -98,15 +98,21 @@ class Optim:
     """AdamW with global-norm clipping; moments and weights in float32."""
 
     lr: float = 1e-6
+    """Learning rate, once warmed up."""
     schedule: Literal["constant", "cosine"] = "constant"
     """After the warm-up: constant, or a cosine to zero at the program's last step."""
     warmup: int = 10
+    """Updates in which the learning rate rises from 0."""
     weight_decay: float = 0.01
     """Applied to matrices only, never to biases and norms."""
     b1: float = 0.9
+    """Decay of the first moments."""
     b2: float = 0.999
+    """Decay of the second moments."""
     eps: float = 1e-8
+    """Added to the root of the second moments."""
     grad_clip: float = 1.0
+    """Greatest norm of a whole gradient; a longer one is scaled down to it."""
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -18,10 +18,15 @@ class SFT:
     wrong completion, an assistant for `assistant.kind` "mesh"."""
 
     dir: str = "runs/sft"
+    """Run directory; running again continues it."""
     init: str = ""
+    """Where the first weights come from, as `policy.init`; empty: random weights from the seed."""
     steps: int = 500
+    """Training steps."""
     batch: int = 128
+    """Solutions in a step."""
     examples: int = 20_000
+    """Solutions to draw from."""
     optim: Optim = field(default_factory=lambda: Optim(lr=1e-5, schedule="cosine"))
 
     def __post_init__(self) -> None:
@@ -36,12 +41,14 @@ class Annotate:
     """`cooper annotate`: completions labelled where the rule and a judge agree."""
 
     dir: str = "runs/labels"
+    """Directory of labels.parquet and the reports; running again continues it."""
     rows: str = ""
     """JSONL or parquet with the columns question, reference_answer, completion and, if some were cut off, finished;
     empty: sampled from the policy."""
     completions: int = 1000
     """How many are sampled."""
     temperature: float = 1.0
+    """Of their sampling."""
     judge: Literal["lenient", "server", "mesh"] = "lenient"
     """lenient: the built-in task's second opinion, any stated answer; server: a model reading Yes or No; mesh: the same
     on the mesh, by the likelier first token."""
@@ -70,7 +77,9 @@ class Fit:
     """`cooper fit-reward`: binary cross-entropy on labelled completions, the reward model's start."""
 
     dir: str = "runs/reward"
+    """Run directory; running again continues it."""
     init: str = ""
+    """Where the first weights come from, as `reward.init`; empty: random weights from the seed."""
     data: str = "runs/labels/labels.parquet"
     """Parquet with the columns question, reference_answer, completion, label."""
     epochs: float = 3.0
@@ -78,6 +87,7 @@ class Fit:
     steps: int = 0
     """Steps to take instead of `epochs`; 0: as many as these take."""
     batch: int = 128
+    """Rows in a step."""
     balanced: bool = False
     """Half of every batch right, half wrong."""
     held_out: float = 0.2
@@ -112,8 +122,9 @@ class Evaluation:
     batch: int = 256
     """Questions sampled at a time; for a reward model, texts scored at a time."""
     temperatures: tuple[float, ...] = (1.0, 0.0)
-    """0 is greedy."""
+    """The questions are asked at each of these; 0 is greedy."""
     top_p: float = 1.0
+    """Sample from the fewest tokens whose probability reaches this; 1 keeps every token."""
 
     def __post_init__(self) -> None:
         check_types(self)

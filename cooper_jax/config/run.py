@@ -19,7 +19,9 @@ class Config:
     dir: str = "runs/cooper"
     """Run directory of `cooper train`: checkpoints, metrics.jsonl, config.json. Running again continues it."""
     seed: int = 0
+    """Of all randomness: first weights, samples, the order of the data."""
     steps: int = 200
+    """Training steps of `cooper train`."""
     reward_source: Literal["model", "rule"] = "model"
     """Reward of the policy: the reward model's score, or the rule's verdict (then no reward model is built)."""
     train_reward: bool = True

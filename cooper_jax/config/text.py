@@ -27,6 +27,7 @@ class Data:
     evaluation: str = ""
     """Held-out source, as `source`; empty: one question in `held_out` is kept back, chosen by its checksum."""
     held_out: int = 20
+    """One question in so many is held out, where `evaluation` names no source."""
     split: str = "train"
     """tfds: split of `source`."""
     evaluation_split: str = "test"
@@ -85,14 +86,15 @@ Extraction = Literal["boxed", "hash", "phrase", "last", "auto"]
 
 @dataclass(frozen=True)
 class Verifier:
-    """The rule verifier: worker processes that judge a completion against its reference."""
+    """The rule verifier: worker processes that compare a completion with its reference."""
 
     rule: Literal["math", "arithmetic"] = "math"
-    """How an answer is judged: as mathematics, or as the built-in task's `#N`."""
+    """How an answer is read: as mathematics, or as the built-in task's `#N`."""
     extract: Extraction = "boxed"
     """Where `math` finds the answer of a completion: the last `\\boxed{}` after any `</think>`; behind `####` (`hash`);
     behind "the answer is" (`phrase`); the `last` mathematics or number; or the first of these that applies (`auto`)."""
     workers: int = 2
+    """Processes that verify."""
     deadline: float = 2.0
     """Seconds of computing for one verdict; then the worker is killed, replaced, and the verdict is `unknown`."""
     blind: float = 0.0
@@ -110,13 +112,17 @@ class Server:
     """An OpenAI-compatible server, asked at `{url}/chat/completions`; see `host/server.py`."""
 
     url: str = "http://127.0.0.1:8000/v1"
+    """Base of the API."""
     model: str = ""
     """The name the server knows it by."""
     key_env: str = ""
     """Name of the environment variable that holds the key; empty: none is sent. The key itself is never in here."""
     temperature: float = 1.0
+    """Of its sampling; 0 is greedy."""
     top_p: float = 1.0
+    """Of its sampling."""
     max_tokens: int = 2048
+    """Of one answer."""
     body: str = "{}"
     """JSON object laid over every request, for what a server knows beside the standard fields, such as
     '{"chat_template_kwargs": {"enable_thinking": false}}'; null takes a field out."""

@@ -11,14 +11,19 @@ class Rollout:
     """One step samples `group` completions for each of `prompts` questions."""
 
     prompts: int = 64
+    """P: questions in a step."""
     group: int = 8
+    """G: completions of each question, which are compared with one another."""
     prompt_len: int = 512
+    """Tokens; questions with longer prompts are left out, and counted."""
     completion_len: int = 1024
+    """Tokens, the stop token included; a completion that reaches them unfinished is truncated."""
     temperature: float = 1.0
     """0 is greedy. Log-probs are of the distribution at this temperature, here and in the trainer."""
     top_p: float = 1.0
+    """Sample from the fewest tokens whose probability reaches this; 1 keeps every token."""
     top_k: int = 0
-    """0: no limit."""
+    """Sample from so many of the likeliest tokens; 0: no limit."""
     cache: Literal["compute", "int8"] = "compute"
     """Keys and values are kept in the compute type, or in int8, half of bfloat16's memory. Samples and their log-probs
     then are of the model so rounded; `policy/sampler_gap` says by how much."""
@@ -53,13 +58,17 @@ class GRPO:
     ratio: Literal["token", "sequence"] = "token"
     """token: PPO and GRPO; sequence: GSPO."""
     clip_low: float = 0.2
+    """The ratio counts from 1 - clip_low."""
     clip_high: float = 0.2
+    """The ratio counts up to 1 + clip_high."""
     dual_clip: float | None = None
     """Bound on the loss of a completion with negative advantage, in advantages (> 1), or None."""
     kl: Literal["k1", "k2", "k3"] = "k3"
+    """Estimator of the divergence from the reference."""
     kl_weight: float = 0.001
-    """0 also drops the reference model."""
+    """Weight of the KL penalty; 0 also drops the reference model."""
     aggregation: Literal["token-mean", "sequence-mean", "dr-grpo"] = "token-mean"
+    """How tokens are averaged: all alike (DAPO), by completion (GRPO), or over the length limit (Dr. GRPO)."""
     truncated: Literal["mask", "zero", "score"] = "zero"
     """Completions that hit the length limit: leave them out of the loss and of the group's statistics, give them
     reward 0, or keep the reward they got."""
@@ -87,6 +96,7 @@ class Pairs:
     """The reward model's update: a right completion against its rewriting into a wrong one."""
 
     per_question: int = 1
+    """Slots for pairs of each question."""
     weight: float = 1.0
     """Of the pair loss -log sigmoid(s+ - s-)."""
     anchor: float = 0.0
@@ -94,6 +104,7 @@ class Pairs:
     replay: float = 0.0
     """Of binary cross-entropy on labelled rows of `fit.data`; 0: none are read."""
     replay_rows: int = 0
+    """How many of these rows are read in a step."""
     updates: int = 1
     """Optimizer steps of the reward model in each Cooper step."""
     tries: int = 3
@@ -140,8 +151,11 @@ class Mesh:
     """Devices along each axis; at most one may be -1, which takes what the others leave."""
 
     data: int = 1
+    """Rows are split over it, weights are not."""
     fsdp: int = -1
+    """Rows and weights are split over it."""
     tensor: int = 1
+    """Heads, hidden units and vocabulary are split over it."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -155,6 +169,7 @@ class Log:
     """Beside `metrics.jsonl`, which is always written."""
 
     tensorboard: bool = False
+    """Event files for TensorBoard, in the run directory; needs the `tensorboard` extra."""
     wandb: str = ""
     """Weights & Biases project; needs the `wandb` extra. The key is read from the environment by wandb itself."""
 

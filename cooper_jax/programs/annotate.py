@@ -24,6 +24,7 @@ from cooper_jax.host.server import Server
 from cooper_jax.host.text import data
 from cooper_jax.host.verifier.pool import Job
 from cooper_jax.run import directory, machine, questions, start
+from cooper_jax.run.directory import Result
 from cooper_jax.run.frozen import MeshJudge, frozen_model
 from cooper_jax.run.machine import Machine
 from cooper_jax.run.sampler import Sampler
@@ -45,14 +46,16 @@ class FromFile:
     verifier: config.Verifier = field(default_factory=config.Verifier)
 
 
-def annotate_file(rows: str, cfg: FromFile) -> None:
+def annotate_file(rows: str, cfg: FromFile) -> Result:
     """Label the completions in the file `rows`: JSONL or parquet, see `judge.read_rows`."""
     how = config.Annotate(dir=cfg.out, rows=rows, judge=cfg.judge, server=cfg.server, mesh=cfg.model, prompt=cfg.prompt)
     anyone = Trainee()
-    annotate(Config(anyone, anyone, dir=cfg.out, annotate=how, verifier=cfg.verifier, data=config.Data(source="")))
+    return annotate(
+        Config(anyone, anyone, dir=cfg.out, annotate=how, verifier=cfg.verifier, data=config.Data(source=""))
+    )
 
 
-def annotate(cfg: Config) -> None:
+def annotate(cfg: Config) -> Result:
     """Label the completions in `cfg.annotate.rows`, or else samples of the policy, into `cfg.annotate.dir`.
 
     The policy is the one in `policy.init`.
@@ -64,10 +67,10 @@ def annotate(cfg: Config) -> None:
     directory.make_dir(cfg.annotate.dir)
     with machine.machine(cfg, **({} if cfg.annotate.rows else {"policy": cfg.policy})) as here:
         directory.write_config(here.cfg, cfg.annotate.dir)
-        _label(judge.read_rows(cfg.annotate.rows) if cfg.annotate.rows else _sample(here.cfg, here), here)
+        return _label(judge.read_rows(cfg.annotate.rows) if cfg.annotate.rows else _sample(here.cfg, here), here)
 
 
-def _label(rows: Sequence[Row], here: Machine) -> None:
+def _label(rows: Sequence[Row], here: Machine) -> Result:
     """Write `labels.parquet` (VerifyRM's columns, and who said what), `report.json` and `report.md`."""
     out = Path(here.cfg.annotate.dir)
     pending = here.verifier.submit([Job(row.problem.reference, row.completion, row.finished) for row in rows])
@@ -91,6 +94,7 @@ def _label(rows: Sequence[Row], here: Machine) -> None:
     if figures["dropped_judge_silent"]:
         print(f"the judge gave no answer on {figures['dropped_judge_silent']} rows; run again to ask for those alone")
     print(f"wrote {path}, report.json and report.md")
+    return Result(out, figures)
 
 
 def _judge(here: Machine, stack: ExitStack) -> Judge:

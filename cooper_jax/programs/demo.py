@@ -16,20 +16,21 @@ from cooper_jax.programs.evaluate import measure
 from cooper_jax.programs.fit_reward import fit_reward
 from cooper_jax.programs.sft import sft
 from cooper_jax.run import curves
+from cooper_jax.run.directory import Result
 
 ARMS: dict[str, dict[str, Any]] = {
     "rule": {"reward_source": "rule", "train_reward": False},
     "static": {"reward_source": "model", "train_reward": False},
     "cooper": {"reward_source": "model", "train_reward": True},
 }
-_INSTEAD = {
+INSTEAD = {
     **dict.fromkeys(("dir", "sft.dir", "annotate.dir", "fit.dir", "fit.data"), "--out, under which all of them lie"),
     **dict.fromkeys(("policy.init", "reward.init"), "cooper train, which takes a start of your own"),
     **dict.fromkeys(("reward_source", "train_reward"), "--arms"),
     "seed": "--seeds",
 }
-_QUICK = dict.fromkeys(("steps", "eval_every"), "them without --quick")
 """Settings that the demo gives a value of its own, and what a user wants who sets one."""
+_QUICK = dict.fromkeys(("steps", "eval_every"), "them without --quick")
 LAST = 5
 """`final_reward` is the mean of so many last steps."""
 
@@ -55,13 +56,13 @@ class Demo:
 
 def check(chosen: Demo, loaded: Config) -> None:
     """Raise UserError where an option sets, other than the `loaded` file, what the demo sets itself."""
-    for name, instead in (_INSTEAD | (_QUICK if chosen.quick else {})).items():
+    for name, instead in (INSTEAD | (_QUICK if chosen.quick else {})).items():
         value, before = (reduce(getattr, name.split("."), cfg) for cfg in (chosen.config, loaded))
         option = f"--{name.replace('_', '-')} {value}"
         require(value == before, f"demo {option}: the demo has its own; use {instead}")
 
 
-def demo(cfg: Demo) -> None:
+def demo(cfg: Demo) -> Result:
     """Run all arms of all seeds, then write `results.json` and `report.png` and print the table."""
     begun = time.perf_counter()
     shared = quick(cfg.config) if cfg.quick else cfg.config
@@ -69,6 +70,7 @@ def demo(cfg: Demo) -> None:
     results = {"seconds": round(time.perf_counter() - begun, 1), "seeds": seeds}
     (cfg.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     curves.three_arms(results, cfg.out)
+    return Result(cfg.out, results)
 
 
 def quick(cfg: Config) -> Config:

@@ -17,6 +17,7 @@ from cooper_jax.host.text import benchmarks, data, encode
 from cooper_jax.host.text.benchmarks import Labelled, Question
 from cooper_jax.model import hf
 from cooper_jax.run import directory, machine, questions, start
+from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import HeldOut, policy_rows, reward_rows
 from cooper_jax.run.machine import Machine
 from cooper_jax.run.metrics import Record, Row, policy_figures, reward_figures
@@ -33,11 +34,12 @@ def measure(cfg: Config, where: str) -> dict[float, Record]:
         return {t: policy_figures(policy_rows(params, asked, t, here)) for t in cfg.evaluation.temperatures}
 
 
-def evaluate(cfg: Config) -> None:
+def evaluate(cfg: Config) -> Result:
     """Evaluate the model in `cfg.dir`, a run or a Hugging Face folder, on `evaluation.sets` or held-out questions.
 
-    Prints tables; writes `evaluation.json` (figures) and `evaluation.parquet` (a row a question or completion) for
-    policies, `verifybench.json` and `.parquet` for reward models, into the run or, of a folder, beside it.
+    Prints tables; the figures are a record for each set and temperature. Writes `evaluation.json` (these) and
+    `evaluation.parquet` (a row a question or completion) for policies, `verifybench.json` and `.parquet` for reward
+    models, into the run or, of a folder, beside it.
     Raises UserError before anything is computed: a set that cannot be read, or named twice.
     """
     named = [benchmarks.split_name(text) for text in cfg.evaluation.sets]
@@ -45,14 +47,15 @@ def evaluate(cfg: Config) -> None:
     require(len(names) == len(set(names)), f"evaluation.sets: {', '.join(names)}: name each once")
     sets = {name: benchmarks.read(name, path) for name, path in named}
     asked = {name: questions for name, questions in sets.items() if name in benchmarks.POLICY}
-    if asked or not sets:
-        _policy(cfg, asked)
+    folder = Path(f"{Path(cfg.dir)}-evaluation") if hf.is_folder(cfg.dir) else Path(cfg.dir)
+    directory.make_dir(str(folder))
+    records = _policy(cfg, asked, folder) if asked or not sets else []
     labelled = {name: rows for name, rows in sets.items() if name in benchmarks.REWARD}
-    if labelled:
-        _reward(cfg, labelled)
+    records += _reward(cfg, labelled, folder) if labelled else []
+    return Result(folder, records)
 
 
-def _policy(cfg: Config, sets: dict[str, list[Question]]) -> None:
+def _policy(cfg: Config, sets: dict[str, list[Question]], folder: Path) -> list[dict[str, Any]]:
     records, rows = [], []
     with machine.machine(cfg, policy=replace(cfg.policy, init=cfg.dir)) as here:
         found = {name: _usable(name, asked, here) for name, asked in sets.items()}
@@ -77,7 +80,8 @@ def _policy(cfg: Config, sets: dict[str, list[Question]]) -> None:
             r["set"], f"{k} at {r['temperature']:g}" if r["temperature"] else "greedy", _cell(r["accuracy"]) + error,
             *votes, f"{r['length']:.0f}", _cell(r["truncated"]), _cell(r["unknown"]), f"{r['questions']:.0f}",
         )  # fmt: skip
-    _finish(cfg, "evaluation", table, records, rows)
+    _finish(folder, "evaluation", table, records, rows)
+    return records
 
 
 def _usable(name: str, asked: Sequence[Question], here: Machine) -> list[Question]:
@@ -87,7 +91,7 @@ def _usable(name: str, asked: Sequence[Question], here: Machine) -> list[Questio
     return [question for question in asked if question.problem in kept]
 
 
-def _reward(cfg: Config, sets: dict[str, list[Labelled]]) -> None:
+def _reward(cfg: Config, sets: dict[str, list[Labelled]], folder: Path) -> list[dict[str, Any]]:
     records, rows = [], []
     with machine.machine(cfg, reward=replace(cfg.reward, init=cfg.dir)) as here:
         found = {name: _fitting(name, labelled, here) for name, labelled in sets.items()}
@@ -103,7 +107,8 @@ def _reward(cfg: Config, sets: dict[str, list[Labelled]]) -> None:
         for name, value in list(record.items())[1:]:
             table.add_row(record["set"], name, str(int(value)) if name in _COUNTS else _cell(value))
         table.add_section()
-    _finish(cfg, "verifybench", table, records, rows)
+    _finish(folder, "verifybench", table, records, rows)
+    return records
 
 
 def _fitting(name: str, labelled: Sequence[Labelled], here: Machine) -> list[Labelled]:
@@ -122,9 +127,7 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _finish(cfg: Config, name: str, table: Table, records: list[dict[str, Any]], rows: list[Row]) -> None:
-    folder = Path(f"{Path(cfg.dir)}-{name}") if hf.is_folder(cfg.dir) else Path(cfg.dir)
-    directory.make_dir(str(folder))
+def _finish(folder: Path, name: str, table: Table, records: list[dict[str, Any]], rows: list[Row]) -> None:
     (folder / f"{name}.json").write_text(json.dumps(records, indent=2) + "\n")
     pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
     Console().print(table)

@@ -34,8 +34,8 @@ class Export:
     """Devices that hold the weights meanwhile."""
 
 
-def export(cfg: Export) -> None:
-    """Write config, weights and tokenizer of `cfg.model` into `cfg.to`."""
+def export(cfg: Export) -> Path:
+    """Write config, weights and tokenizer of `cfg.model` into `cfg.to`, and return that folder."""
     hf.check_empty(cfg.to)
     require(not hf.is_folder(cfg.run), f"{cfg.run} is a Hugging Face folder already; give the directory of a run")
     ran = config.from_json(cfg.run / "config.json")
@@ -57,6 +57,7 @@ def export(cfg: Export) -> None:
         beside = [folder for folder in (kept, tokenizer) if folder.is_dir()]
         hf.save(cfg.to, trainee.model, scored, cfg.dtype, arrays, original, pad_id, beside)
     print(f"wrote {cfg.to}")
+    return cfg.to
 
 
 def _pad_id(folder: Path, original: dict[str, Any]) -> int:

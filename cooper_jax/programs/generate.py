@@ -14,7 +14,7 @@ from cooper_jax.device.keys import Use
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Problem
 from cooper_jax.run import machine, start
-from cooper_jax.run.sampler import Sampler
+from cooper_jax.run.sampler import Completion, Sampler
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Generate:
         require(self.temperature > 0 or self.n == 1, f"--n {self.n} at temperature 0: greedy completions are all alike")
 
 
-def generate(cfg: Generate) -> None:
-    """Print `cfg.n` completions of `cfg.prompt`."""
+def generate(cfg: Generate) -> list[Completion]:
+    """Print `cfg.n` completions of `cfg.prompt`, and return them."""
     trained = start.ran(cfg.model)
     policy = Trainee(Model(dtype=cfg.dtype), init=cfg.model)
     whole = Config(
@@ -86,9 +86,10 @@ def generate(cfg: Generate) -> None:
     if cfg.json:
         fields = ("text", "token_ids", "logprobs")
         print(json.dumps({"samples": [{name: getattr(s, name) for name in fields} for s in samples]}))
-        return
+        return samples
     console = Console(highlight=False, markup=False)
     for number, sample in enumerate(samples, 1):
         about = f"{number}/{cfg.n}  {len(sample.token_ids)} tokens, log-prob {np.sum(sample.logprobs):.2f}"
         console.print(Rule(about if sample.finished else f"{about}, cut at --max-new"))
         console.print(sample.text)
+    return samples

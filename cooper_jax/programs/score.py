@@ -43,7 +43,10 @@ class Score:
 
 
 def score(cfg: Score) -> Result:
-    """Write `cfg.out`; the figures are the scores, float [rows]. Raises UserError: a row that cannot be read or does not fit, or not a reward model."""
+    """Write `cfg.out`; the figures are the scores, float [rows].
+
+    Raises UserError: a row that cannot be read or does not fit, or not a reward model.
+    """
     require(cfg.out.parent.is_dir() and not cfg.out.is_dir(), f"--out {cfg.out}: give a file in a folder that is there")
     require(cfg.out.resolve() != cfg.rows.resolve(), f"--out {cfg.out} is the file of the rows; give another")
     places, problems, completions, _ = zip(*benchmarks.completions(str(cfg.rows)), strict=True)

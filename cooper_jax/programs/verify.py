@@ -17,6 +17,7 @@ from rich.table import Table
 
 from cooper_jax.config import Extraction, UserError, Verifier, require
 from cooper_jax.host.verifier.pool import Job, Pool, Timed
+from cooper_jax.run.directory import Result
 
 CHUNK = 2048
 """Rows under way at a time."""
@@ -40,8 +41,8 @@ class Verify:
     else the whole text."""
 
 
-def verify(cfg: Verify) -> None:
-    """Write the verdicts and print a summary.
+def verify(cfg: Verify) -> Result:
+    """Write the verdicts and print a summary; the figures are the verdicts.
 
     Raises UserError: no such file, or a line that is not an object with `gold` and `completion`. A field that is
     neither text nor number gets the verdict `unknown`.
@@ -65,6 +66,7 @@ def verify(cfg: Verify) -> None:
     partial.replace(cfg.out)
     _report(timed, time.perf_counter() - begun, lost)
     print(f"wrote {cfg.out}")
+    return Result(cfg.out, [each.verdict for each in timed])
 
 
 def _rows(path: Path) -> Iterator[Job]:
