@@ -39,13 +39,18 @@ def make_mesh(cfg: config.Mesh, devices: Sequence[Any] | None = None) -> jax.sha
 
 def rows_divide(mesh: jax.sharding.Mesh, **rows: int) -> None:
     """Raise UserError unless every batch size in `rows` splits evenly over the mesh."""
-    ways = mesh.shape["data"] * mesh.shape["fsdp"]
+    ways = ways_of(mesh)
     for name, size in rows.items():
         require(
             size % ways == 0,
             f"{name.replace('__', '.')} = {size} does not divide over the {ways} devices of mesh axes data x fsdp; "
             f"use a multiple of {ways}",
         )
+
+
+def ways_of(mesh: jax.sharding.Mesh) -> int:
+    """How many ways rows are split over `mesh`."""
+    return math.prod(mesh.shape[axis] for axis in ROWS)
 
 
 def row_ways() -> int:

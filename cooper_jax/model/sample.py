@@ -97,13 +97,6 @@ def sample(
         prompt=as_decoded(transformer.cached(prompt_kv, how.int8)),
         prompt_real_PS=real_PS,
     )
-    drawn = _Drawn(
-        t=jnp.int32(-1),
-        token_TB=jnp.full((length, rows), how.pad, jnp.int32),
-        logp_TB=jnp.zeros((length, rows), jnp.float32),
-        real_TB=jnp.zeros((length, rows), bool),
-        finished_B=jnp.zeros(rows, bool),
-    )
 
     def draw(hidden_PGD: jax.Array, going: _Going, drawn: _Drawn) -> tuple[_Going, _Drawn]:
         """The token after slot t, of every row that is going."""
@@ -128,7 +121,7 @@ def sample(
         )
         return draw(hidden_PGD, going._replace(own=own), drawn)
 
-    state = draw(first_PGD, going, drawn)
+    state = draw(first_PGD, going, _nothing(rows, how))
     for enough in _sizes(rows, how.compact):
         busy = lambda s, enough=enough: (s[1].t < length - 1) & (_busiest(s[0].done_PG) > enough)  # noqa: E731
         state = jax.lax.while_loop(busy, step, state)
@@ -137,6 +130,17 @@ def sample(
     drawn = state[1]
     rows_first = lambda x_TB: constrain(x_TB.T, "BT")  # noqa: E731
     return Sampled(rows_first(drawn.token_TB), rows_first(drawn.logp_TB), rows_first(drawn.real_TB), drawn.finished_B)
+
+
+def _nothing(rows: int, how: Sampling) -> _Drawn:
+    """Before the first token."""
+    return _Drawn(
+        t=jnp.int32(-1),
+        token_TB=jnp.full((how.length, rows), how.pad, jnp.int32),
+        logp_TB=jnp.zeros((how.length, rows), jnp.float32),
+        real_TB=jnp.zeros((how.length, rows), bool),
+        finished_B=jnp.zeros(rows, bool),
+    )
 
 
 def _sizes(rows: int, compact: bool) -> list[int]:

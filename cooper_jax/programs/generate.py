@@ -13,6 +13,7 @@ from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Prompting, 
 from cooper_jax.device.keys import Use
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Problem
+from cooper_jax.mesh import sharding
 from cooper_jax.run import machine, start
 from cooper_jax.run.sampler import Completion, Sampler
 
@@ -73,12 +74,11 @@ def generate(cfg: Generate) -> list[Completion]:
         prompting = Prompting(template=template, system=cfg.system)
         [length] = encode.prompt_sizes([problem], tok, prompting).tolist()
         require(length > 0, "--prompt is empty, and the tokenizer puts nothing before it; give a text")
-        ways = here.mesh.shape["data"] * here.mesh.shape["fsdp"]
         here.cfg = replace(
             here.cfg,
             prompting=prompting,
             rollout=Rollout(prompt_len=length, completion_len=cfg.max_new),
-            evaluation=Evaluation(batch=ways),
+            evaluation=Evaluation(batch=sharding.ways_of(here.mesh)),
         )
         params = start.load_params(cfg.model, "policy", here.cfg.policy, here.mesh)
         sampler = Sampler(here, cfg.n, cfg.temperature, cfg.top_p, Use.GENERATE)

@@ -100,7 +100,7 @@ class Machine:
     def _room(self, texts: int, longest: int, length: int, micro_batch: int) -> packing.Shape:
         """This process's share of the packed rows."""
         processes = jax.process_count()
-        ways = self.mesh.shape["data"] * self.mesh.shape["fsdp"] // processes
+        ways = sharding.ways_of(self.mesh) // processes
         return packing.shape(texts, longest, length, -(-micro_batch // processes), ways)
 
     def read(self, token_BT: np.ndarray, real_BT: np.ndarray) -> list[str]:
