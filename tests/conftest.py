@@ -15,7 +15,6 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import jax
 import numpy as np
 import psutil
 import pytest
+from small import see_one_device
 
 from cooper_jax import config
 from cooper_jax.config import Config, Model, Trainee
@@ -60,11 +60,6 @@ TINY = Model(
 def tiny() -> Model:
     """A decoder small enough to compile at once: grouped heads, head_dim other than width / heads, several chunks."""
     return TINY
-
-
-def see_one_device(patch: pytest.MonkeyPatch) -> None:
-    """Make programs see a single device."""
-    patch.setattr(sharding, "make_mesh", partial(sharding.make_mesh, devices=jax.devices()[:1]))
 
 
 @pytest.fixture

@@ -120,12 +120,11 @@ def test_a_shared_prompt_is_computed_once_with_the_same_result(
 
     weight = shared.weight_PGT.reshape(P * G, T)
     ways = (lambda p: steps._logp(p, shared, 1.0, tiny)[0], lambda p: steps._logp(p, alone, 1.0, tiny)[0], plain)
-    results = [jax.value_and_grad(lambda p, f=f: jnp.sum(weight * f(p) ** 2))(params) for f in ways]
+    results = [jax.jit(jax.value_and_grad(lambda p, f=f: jnp.sum(weight * f(p) ** 2)))(params) for f in ways]
     close(results[0], results[1], atol=1e-5)
     close(results[0], results[2], atol=1e-5)
-    remat = jax.grad(lambda p: jnp.sum(weight * steps._logp(p, shared, 1.0, replace(tiny, remat="full"))[0] ** 2))(
-        params
-    )
+    again = lambda p: jnp.sum(weight * steps._logp(p, shared, 1.0, replace(tiny, remat="full"))[0] ** 2)  # noqa: E731
+    remat = jax.jit(jax.grad(again))(params)
     close(results[0][1], remat, atol=1e-5)
 
 
@@ -145,7 +144,7 @@ def test_policy_loss_is_the_equation(tiny: Model, mesh: jax.sharding.Mesh, rng: 
     policy, cfg = trainee(tiny), GRPO(kl_weight=0.1, clip_high=0.28, dual_clip=2.0)
     batch = policy_batch(rng, tiny.vocab)
     state = steps.init_state(policy, False, mesh, steps.key_data(0), 10)
-    logp, entropy = (np.asarray(x) for x in steps._logp(state.params, batch, 1.0, tiny))
+    logp, entropy = map(np.asarray, jax.jit(lambda p: steps._logp(p, batch, 1.0, tiny))(state.params))
     real, old, ref = (x.reshape(P * G, T) for x in (batch.real_PGT, batch.old_logp_PGT, batch.ref_logp_PGT))
     total, clipped, count = 0.0, 0, int(real.sum())
     for i, t in np.argwhere(real):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from small import see_one_device
 
 from cooper_jax import config, cooper
 from cooper_jax.config import Config, UserError
@@ -24,19 +25,23 @@ from cooper_jax.run.curves import records
 pytestmark = pytest.mark.usefixtures("one_device")
 
 
+@pytest.fixture(scope="module")
+def taught(warm: Config, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a model that was taught to rewrite, though not for long."""
+    folder = tmp_path_factory.mktemp("models") / "rewriter"
+    how = replace(warm.sft, task="rewrite", dir=str(folder), steps=150)
+    with pytest.MonkeyPatch.context() as patch:
+        see_one_device(patch)
+        sft.sft(replace(warm, rollout=replace(warm.rollout, prompt_len=32), sft=how))
+    return str(folder)
+
+
 @pytest.fixture
-def rewriter(tiny_config: Config) -> Config:
-    """A run with an assistant that was taught to rewrite, though not for long."""
-    folder = Path(tiny_config.dir).parent / "rewriter"
-    taught = replace(
-        tiny_config,
-        rollout=replace(tiny_config.rollout, prompt_len=32),
-        sft=replace(tiny_config.sft, task="rewrite", dir=str(folder), steps=150),
-    )
-    sft.sft(taught)
-    model = config.Frozen(init=str(folder), prompt_len=32, completion_len=24, batch=8)
+def rewriter(started: Config, taught: str) -> Config:
+    """A run with an assistant on the mesh."""
+    model = config.Frozen(init=taught, prompt_len=32, completion_len=24, batch=8)
     helper = config.Assistant("mesh", mesh=model, prompt="{question};{completion}")
-    return replace(tiny_config, assistant=helper, steps=2, eval_every=0)
+    return replace(started, assistant=helper, steps=2, eval_every=0)
 
 
 def model_of(cfg: Config, here: setup.Machine, rows: int, **changes: Any) -> frozen.Frozen:
@@ -74,11 +79,8 @@ def test_texts_and_chances_are_the_models(rewriter: Config) -> None:
         np.testing.assert_allclose(got[1], [chance[i].sum() for i in ids], rtol=1e-4)
 
 
-def test_a_run_with_an_assistant_on_the_mesh(
-    rewriter: Config, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_with_an_assistant_on_the_mesh(rewriter: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it writes becomes pairs; the run can be continued to the same records."""
-    sft.sft(tiny_config)
     said: list[str | None] = []
     real = frozen.MeshAssistant.rewrite
 
