@@ -88,7 +88,7 @@ def toy_in(folder: Path) -> Config:
         rollout=replace(toy.rollout, prompts=8, group=4),
         pairs=config.Pairs(per_question=2),
         judging=config.Judging(length=40),
-        sft=replace(toy.sft, dir=str(folder / "sft"), steps=60, batch=32, examples=256),
+        sft=replace(toy.sft, dir=str(folder / "sft"), steps=150, batch=32, examples=256),
         annotate=config.Annotate(dir=str(folder / "labels"), completions=64),
         fit=replace(
             toy.fit, dir=str(folder / "reward"), data=str(folder / "labels" / "labels.parquet"), steps=4, batch=16

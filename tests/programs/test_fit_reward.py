@@ -42,7 +42,14 @@ def test_mistakes_in_labels(tiny_config: Config, tmp_path: Path) -> None:
 def test_fitting_by_epochs_keeps_the_best(
     tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Evaluated after each epoch; the best epoch is kept and loaded, and a killed run goes on from the newest."""
+    """Evaluated after each epoch; the best epoch is kept and loaded, and a killed run goes on from the newest.
+
+    Which epoch that is, the test says: so few steps leave it to rounding.
+    """
+    accuracies = (0.5, 0.7, 0.9, 0.6, 0.8)
+    script = iter([*accuracies, *accuracies, *accuracies[:3]])  # straight, in two parts, and until the best
+    judged = metrics.classification
+    monkeypatch.setattr(metrics, "classification", lambda *args: judged(*args) | {"agreement": next(script)})
     rows = [
         {"question": f"{a}+{b}+1", "reference_answer": f"{a + b + 1}", "completion": f"#{a + b + 1 + wrong}"}
         | {"label": 1 - wrong}
@@ -52,16 +59,15 @@ def test_fitting_by_epochs_keeps_the_best(
     ]
     long = rows[0] | {"question": "+".join("1" * 40)}
     pq.write_table(pa.Table.from_pylist([*rows, long]), tmp_path / "labels.parquet")
-    optim = config.Optim(lr=3e-3)  # learns at first, and then by leaps: the last epoch is not the best
-    fit = config.Fit(dir=str(tmp_path / "a"), data=str(tmp_path / "labels.parquet"), epochs=5, batch=32, optim=optim)
+    fit = config.Fit(dir=str(tmp_path / "a"), data=str(tmp_path / "labels.parquet"), epochs=5, batch=32)
     cfg = replace(tiny_config, fit=fit, keep=1, save_every=1000, reward=replace(tiny_config.reward, init=""))
     fit_reward(cfg)
     assert "1 of 163 rows left out: question and reference over 40 tokens" in capsys.readouterr().out
     lines = records(fit.dir)
     epoch = -(-sum(zlib.crc32(str(r["question"]).encode()[::-1]) / 2**32 >= 0.2 for r in rows) // 32)
     evaluated = {r["step"]: r["eval/accuracy"] for r in lines if "eval/accuracy" in r}
-    assert list(evaluated) == [epoch * n for n in range(1, 6)] and len(lines) == epoch * 5
-    names = ("accuracy", "precision", "recall", "auroc", "ece")
+    assert evaluated == {epoch * n: value for n, value in enumerate(accuracies, 1)} and len(lines) == epoch * 5
+    names = ("accuracy", "recall", "auroc", "ece")
     assert not [name for name in names if not any(f"eval/{name}" in r for r in lines)]
 
     # Killed in the third epoch, and continued.
@@ -82,7 +88,7 @@ def test_fitting_by_epochs_keeps_the_best(
     fit_reward(killed)
     assert timeless(killed.fit.dir) == timeless(fit.dir)
 
-    best = max(evaluated, key=lambda step: (evaluated[step], step))
+    best = 3 * epoch
     for folder in (fit.dir, killed.fit.dir):
         kept = {int(path.name) for path in (Path(folder) / "checkpoints").iterdir()}
         assert kept == {best, epoch * 5}
@@ -91,4 +97,4 @@ def test_fitting_by_epochs_keeps_the_best(
     fit_reward(until)
     for a, b in zip(weights, final_weights(replace(cfg, dir=until.fit.dir), "reward"), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert best != epoch * 5, evaluated
+    assert next(script, None) is None

@@ -59,7 +59,7 @@ def test_resuming_gives_the_same_run_to_the_bit(started: Config, monkeypatch: py
     assert signal.getsignal(signal.SIGINT) is usual
     train(stopped)
     train(killed)
-    assert any(record["pairs/valid"] > 0 for record in records(straight.dir))  # both models really moved
+    assert any(record["pairs/valid"] > 0 for record in records(straight.dir))  # both models moved
     for other in (parts, stopped, killed):
         # The run in two parts was evaluated at the end of the first.
         assert timeless(other.dir) == timeless(straight.dir), other.dir

@@ -56,6 +56,7 @@ def test_texts_and_chances_are_the_models(rewriter: Config) -> None:
         model = model_of(rewriter, here, 8)
         said = model.texts(asked, key)
         assert said == model.texts(asked, key) != model.texts(asked, key + 1)
+        # Nearly all end in time: on five seeds of its training and twenty keys each, two or three of the three did.
         assert sum(text is not None for text in said) >= 1 and all(text is None or "<" not in text for text in said)
         assert model_of(rewriter, here, 8, completion_len=1).texts(asked, key) == [None] * 3  # cut off
         assert model_of(rewriter, here, 8, prompt_len=10).texts(asked, key)[0] is None  # too long
@@ -154,14 +155,17 @@ def test_yes_and_no(both: tuple[float, float] | None, verdict: str) -> None:
 
 
 def test_annotation_by_a_model_on_the_mesh(rewriter: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Judged by real weights; here, by whether they would go on with anything but the unheard-of `~`: right."""
+    """Judged by real weights; here, by whether they would go on after `=` with anything but the unheard-of `~`: right.
+
+    They would with .96 or more on each of five seeds of their training, where .5 decides.
+    """
     monkeypatch.setattr(frozen, "_WORDS", ((*"+-=;#", *map(str, range(100))), ("~",)))
     file = tmp_path / "rows.jsonl"
     rows = [f'{{"question": "1+1+1", "reference_answer": "3", "completion": "{c}"}}' for c in ("#3", "#2", "1+1=2;#3")]
     file.write_text("\n".join(rows))
     how = config.Annotate(
         dir=str(tmp_path / "out"), rows=str(file), judge="mesh", mesh=rewriter.assistant.mesh,
-        prompt="{question} {reference} {completion}",
+        prompt="{question} {reference} {completion}+1=",
     )  # fmt: skip
     annotate.annotate(replace(rewriter, annotate=how))
     kept = pq.read_table(tmp_path / "out" / "labels.parquet").to_pylist()
