@@ -1,11 +1,12 @@
 # `make demo` and `make test` need only git, make and Python >= 3.11; everything else goes into .venv.
-# `make bench` also makes an environment for each peer, in .bench; BENCH="--rounds 1" passes options.
+# `make quick` leaves out the slow tests. `make bench` also makes an environment for each peer, in .bench; BENCH="--rounds 1"
+# passes options.
 PYTHON ?= python3
 BIN := .venv/bin
 
 PEERS := $(patsubst %,.bench/%/installed,tunix trl)
 
-.PHONY: demo test install bench
+.PHONY: demo test quick install bench
 .DELETE_ON_ERROR:
 
 demo: install
@@ -13,11 +14,13 @@ demo: install
 
 install: .venv/installed
 
-test: .venv/tested-with
+test: SELECTED :=
+quick: SELECTED := -m "not slow"
+test quick: .venv/tested-with
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pytest --numprocesses auto --maxprocesses 8
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal --durations 10 $(SELECTED)
 
 bench: install $(PEERS)
 	$(BIN)/python benchmarks/compare.py $(BENCH)

@@ -321,7 +321,7 @@ def policy_update(shape: Shape, repeats: int) -> Figures:
         placed = sharding.put(rollout, mesh)
         advantage_PGT, _ = step_fns.advantages(placed, reward_B)
         batch = replace(step_fns.prepare(None, placed), advantage_PGT=advantage_PGT)
-        state = loading.init_state(cfg.policy, False, mesh, keys.key_data(0), cfg.steps)
+        state = loading.init_state(cfg.policy, False, mesh, keys.key(0, keys.Use.ROLLOUT), cfg.steps)
 
         def call() -> None:
             nonlocal state
@@ -353,7 +353,7 @@ def reward_update(shape: Shape, repeats: int) -> Figures:
     how = Sampling(cfg.rollout.group, cfg.rollout.completion_len, 1.0, 1.0, 0, (-1,), 0)
     with jax.set_mesh(mesh):
         update = jits.make_jits(cfg, how, mesh).reward_update
-        state = loading.init_state(cfg.reward, True, mesh, keys.key_data(0), cfg.steps)
+        state = loading.init_state(cfg.reward, True, mesh, keys.key(0, keys.Use.ROLLOUT), cfg.steps)
         batch = sharding.put(rows, mesh)
 
         def call() -> None:
@@ -380,10 +380,10 @@ def decode(shape: Shape, repeats: int) -> Figures:
     token_PS = rng.integers(3, shape.vocab, (shape.decode_prompts, shape.decode_prompt_len)).astype(np.int32)
     how = Sampling(shape.group, shape.decode_len, 1.0, 1.0, 0, (-1,), 0)
     with jax.set_mesh(mesh):
-        params = loading.init_state(cfg.policy, False, mesh, keys.key_data(0), cfg.steps).params
+        params = loading.init_state(cfg.policy, False, mesh, keys.key(0, keys.Use.ROLLOUT), cfg.steps).params
         rollout = jits.make_rollout(cfg.policy.model, how, mesh)
         prompts = sharding.put(Prompts(token_PS, np.ones(token_PS.shape, bool)), mesh)
-        key = sharding.put(keys.key_data(0, 1), mesh)
+        key = sharding.put(keys.key(0, keys.Use.ROLLOUT, 1), mesh)
         call = lambda: jax.block_until_ready(rollout(params, prompts, key))  # noqa: E731
         rows = shape.decode_prompts * shape.group
         return timed(call, repeats) | {"rows": rows, "tokens": rows * shape.decode_len} | device_memory()

@@ -50,9 +50,11 @@ def main() -> None:
     token_PS = np.full((ROWS, 32), trainee.model.vocab - SHORT, np.int32)
     token_PS[ROWS // 2, -1] = LONG
     with jax.set_mesh(mesh):
-        params = chained(loading.init_state(trainee, False, mesh, keys.key_data(0), 1).params, trainee.model.vocab)
+        params = chained(
+            loading.init_state(trainee, False, mesh, keys.key(0, keys.Use.ROLLOUT), 1).params, trainee.model.vocab
+        )
         prompts = sharding.put(Prompts(token_PS, np.ones(token_PS.shape, bool)), mesh)
-        key = sharding.put(keys.key_data(0), mesh)
+        key = sharding.put(keys.key(0, keys.Use.ROLLOUT), mesh)
         taken: dict[bool, list[float]] = {True: [], False: []}
         texts = {}
         for _ in range(given.rounds + 1):

@@ -70,7 +70,7 @@ def programs(
     """What a step calls, as `cooper.programs` finds it for a run of ours."""
     shape = cfg.rollout.prompts, cfg.rollout.prompt_len
     prompts = Prompts(np.zeros(shape, np.int32), np.zeros(shape, bool))
-    to_rollout = state.params, sharding.like(prompts, mesh), sharding.like(keys.key_data(0), mesh)
+    to_rollout = state.params, sharding.like(prompts, mesh), sharding.like(keys.key(0, keys.Use.ROLLOUT), mesh)
     rollout = jax.eval_shape(fns.rollout, *to_rollout)
     to_advantages = rollout, sharding.like(np.zeros(cfg.rollout.rows, np.float32), mesh)
     advantage_PGT, _ = jax.eval_shape(fns.advantages, *to_advantages)
@@ -88,14 +88,14 @@ def run(cfg: Config, mesh: jax.sharding.Mesh, clock: workload.Clock) -> None:
     how = Sampling(cfg.rollout.group, cfg.rollout.completion_len, 1.0, 1.0, 0, (NO_STOP,), workload.PAD)
     tokenizer = workload.make_tokenizer()
     step_fns = jits.make_jits(cfg, how, mesh)
-    state = loading.init_state(cfg.policy, False, mesh, keys.key_data(0), cfg.steps)
+    state = loading.init_state(cfg.policy, False, mesh, keys.key(0, keys.Use.ROLLOUT), cfg.steps)
     reference = loading.for_compute(state.params, cfg.policy.model)
     clock.begin()
     compiled.ahead(programs(cfg, step_fns, state, reference, mesh))
     for step, texts in enumerate(workload.prompts(cfg.steps)):
         token_PS = np.array([row.ids for row in tokenizer.encode_batch(texts)], np.int32)
         prompts = sharding.put(Prompts(token_PS, np.ones(token_PS.shape, bool)), mesh)
-        key = sharding.put(keys.key_data(0, step), mesh)
+        key = sharding.put(keys.key(0, keys.Use.ROLLOUT, step), mesh)
         with clock.phase("rollout"):
             rollout = jax.block_until_ready(step_fns.rollout(state.params, prompts, key))
         completions = tokenizer.decode_batch(sharding.fetch(rollout.token_BT))

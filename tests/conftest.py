@@ -1,6 +1,11 @@
-"""Strictness in one place: 8 fake devices, rank promotion raises, warnings are errors (pyproject.toml)."""
+"""Strictness in one place: 8 fake devices, rank promotion raises, warnings are errors (pyproject.toml), and no process
+of the suite may hold more than `MOST` bytes."""
 
+import ctypes
+import gc
 import os
+import resource
+import sys
 
 # Compiling takes most of the suite's time; unoptimised programs compile twice as fast.
 FLAGS = " --xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
@@ -8,19 +13,29 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
 os.environ["JAX_PLATFORMS"] = "cpu"
 # ruff: noqa: E402
 
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
+import psutil
 import pytest
+from small import see_one_device
 
 from cooper_jax import config
 from cooper_jax.config import Config, Model, Trainee
 from cooper_jax.device import jits
 from cooper_jax.mesh import sharding
+from cooper_jax.programs.annotate import annotate
+from cooper_jax.programs.fit_reward import fit_reward
+from cooper_jax.programs.sft import sft
 
+MOST = 2 * 2**30
+"""Bytes that a process of the suite may hold."""
+SWEEP = 1.2 * 2**30
+"""Bytes at which a process drops its compiled programs before the next test."""
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -50,7 +65,7 @@ def tiny() -> Model:
 @pytest.fixture
 def one_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs see a single device."""
-    monkeypatch.setattr(sharding, "make_mesh", partial(sharding.make_mesh, devices=jax.devices()[:1]))
+    see_one_device(monkeypatch)
 
 
 @pytest.fixture
@@ -59,31 +74,54 @@ def mesh() -> jax.sharding.Mesh:
     return sharding.make_mesh(config.Mesh(), jax.devices()[:1])
 
 
-@pytest.fixture
-def tiny_config(tmp_path: Path) -> Config:
-    """The built-in task over operands 1 and 2, tiny models, four steps; all under the test's own directory."""
+def toy_in(folder: Path) -> Config:
+    """The built-in task over operands 1 and 2, tiny models, four steps; all under `folder`."""
     toy = config.load(config.builtin("toy.py"))
     model = Trainee(TINY, config.Optim(lr=1e-3, warmup=2))
     return replace(
         toy,
-        policy=replace(model, init=str(tmp_path / "sft")),
-        reward=replace(model, init=str(tmp_path / "reward")),
-        dir=str(tmp_path / "run"),
+        policy=replace(model, init=str(folder / "sft")),
+        reward=replace(model, init=str(folder / "reward")),
+        dir=str(folder / "run"),
         steps=4,
         data=config.Data(max_operand=2, held_out=2),
         rollout=replace(toy.rollout, prompts=8, group=4),
         pairs=config.Pairs(per_question=2),
         scoring=config.Scoring(length=40),
-        sft=replace(toy.sft, dir=str(tmp_path / "sft"), steps=60, batch=32, examples=256),
-        annotate=config.Annotate(dir=str(tmp_path / "labels"), completions=64),
+        sft=replace(toy.sft, dir=str(folder / "sft"), steps=150, batch=32, examples=256),
+        annotate=config.Annotate(dir=str(folder / "labels"), completions=64),
         fit=replace(
-            toy.fit, dir=str(tmp_path / "reward"), data=str(tmp_path / "labels" / "labels.parquet"), steps=4, batch=16
+            toy.fit, dir=str(folder / "reward"), data=str(folder / "labels" / "labels.parquet"), steps=4, batch=16
         ),
         evaluation=config.Evaluation(questions=40, batch=32),
         eval_every=2,
         save_every=2,
         compile_cache=str(CACHE),
     )
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path) -> Config:
+    """`toy_in` the test's own directory."""
+    return toy_in(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A configuration whose warm start, labels and reward model stand; made once, and only read."""
+    with pytest.MonkeyPatch.context() as patch:
+        see_one_device(patch)
+        cfg = toy_in(tmp_path_factory.mktemp("warm"))
+        sft(cfg)
+        annotate(cfg)
+        fit_reward(cfg)
+    return cfg
+
+
+@pytest.fixture
+def started(warm: Config, one_device: None, tmp_path: Path) -> Config:
+    """`warm`, to be trained in the test's own directory, on one device."""
+    return replace(warm, dir=str(tmp_path / "run"))
 
 
 @pytest.fixture
@@ -98,3 +136,55 @@ def fresh_steps() -> None:
     made = (jits.make_rollout, jits.make_score, jits.make_prepare, jits.make_advantages)
     for make in (*made, jits.make_policy_update, jits.make_reward_update):
         make.cache_clear()
+
+
+# Memory. JAX keeps every program that it has compiled; a suite of many small ones would hold them all.
+
+
+@pytest.fixture(autouse=True, scope="function")
+def programs_are_dropped() -> Iterator[None]:
+    """Past `SWEEP`, forget what was compiled; what is needed again comes from the cache on disk."""
+    yield
+    if psutil.Process().memory_info().rss > SWEEP:
+        jax.clear_caches()
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def peak() -> int:
+    """The most bytes that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+PEAKS = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[PEAKS] = {}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of pytest-xdist has ended; one that crashed has left nothing to read."""
+    if hasattr(node, "workeroutput"):
+        node.config.stash[PEAKS][node.gateway.id] = node.workeroutput["peak"]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where a process held too much: the workers, or the only one there is."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["peak"] = peak()  # pyright: ignore[reportAttributeAccessIssue]
+        return
+    peaks = session.config.stash[PEAKS]
+    peaks.update({} if peaks else {"this process": peak()})
+    if session.exitstatus == pytest.ExitCode.OK and max(peaks.values()) > MOST:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What the processes held at most."""
+    peaks = config.stash[PEAKS]
+    held = ", ".join(f"{name} {size / 2**30:.2f} GiB" for name, size in sorted(peaks.items()))
+    over = max(peaks.values()) > MOST
+    terminalreporter.write_line(f"memory at most: {held}" + f"; over {MOST / 2**30:.0f} GiB" * over, red=over)

@@ -1,9 +1,11 @@
-"""A small batch's sizes, and an update run on it: shared by the tests of what runs on the device."""
+"""A small batch's sizes, an update run on it, one device: shared by the tests of what runs on the device."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 from cooper_jax.config import Model, Optim, Rollout, Trainee
 from cooper_jax.device.state import ModelState
@@ -25,3 +27,8 @@ def run(make: Any, state: ModelState, batch: Any, mesh: jax.sharding.Mesh) -> tu
 
 def close(a: Any, b: Any, atol: float = 1e-6) -> None:
     jax.tree.map(lambda x, y: np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=2e-4, atol=atol), a, b)
+
+
+def see_one_device(patch: pytest.MonkeyPatch) -> None:
+    """Make programs see a single device."""
+    patch.setattr(sharding, "make_mesh", partial(sharding.make_mesh, devices=jax.devices()[:1]))

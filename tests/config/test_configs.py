@@ -1,64 +1,74 @@
-"""Does every configuration that ships hold together? Loaded, and its steps traced by shape, without weights or data."""
+"""Does every configuration that ships hold together? Loaded, and its steps traced by the code that a run compiles them
+with, without weights or data."""
 
 import re
-from dataclasses import replace
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from folders import ROOT
+from jaxprs import made
 
-from cooper_jax import config
+from cooper_jax import config, cooper
 from cooper_jax.config import Config, Trainee
-from cooper_jax.device import jits
-from cooper_jax.device.state import Packing, PairBatch, Prompts, RMTexts
-from cooper_jax.host.text import packing
+from cooper_jax.device import jits, loading
+from cooper_jax.device.state import CooperState, ModelState
+from cooper_jax.host import arithmetic
+from cooper_jax.host.text.data import Problem
 from cooper_jax.mesh import sharding
-from cooper_jax.model.sample import Sampling
+from cooper_jax.run.setup import NO_LABELS, Labels, Machine, Run
 
 DOCS = ROOT / "docs"
 FILES = sorted((ROOT / "configs").glob("*.py"))
-KEY = jax.ShapeDtypeStruct((2,), jnp.uint32)
+NOBODY: Any = None
+"""In the place of what a trace does not ask: verifier, assistant, problems."""
 
 
-def texts(rows: int, length: int) -> list[jax.ShapeDtypeStruct]:
-    """Tokens and mask of `rows` texts."""
-    return [jax.ShapeDtypeStruct((rows, length), kind) for kind in (jnp.int32, jnp.bool)]
+def machine(cfg: Config, mesh: Any) -> Machine:
+    """A program's machine, with the built-in task's tokenizer for a model's own."""
+    models = {"policy": cfg.policy, "reward": cfg.reward}
+    return Machine(cfg, mesh, models, dict.fromkeys(models, arithmetic.Tokenizer()), NOBODY, ExitStack())
 
 
-def ints(*shape: int) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, jnp.int32)
-
-
-def rows_of(units: int, longest: int, length: int, micro_batch: int, mesh: Any) -> packing.Shape:
-    return packing.shape(units, longest, length, micro_batch, mesh.shape["data"] * mesh.shape["fsdp"])
-
-
-def rm_texts(count: int, cfg: Config, mesh: Any) -> RMTexts:
-    """Packed texts to score."""
-    into = rows_of(count, cfg.scoring.length, 2 * cfg.scoring.length, cfg.scoring.micro_batch, mesh)
-    return RMTexts(ints(into.rows, into.length), ints(into.rows, into.length), ints(count), parts=into.parts)
-
-
-def pairs(slots: int, labelled: int, cfg: Config, mesh: Any) -> PairBatch:
-    """Packed pairs and labelled texts."""
-    window = cfg.scoring.length
-    units, longest = (slots + -(-labelled // 2), 2 * window) if slots else (labelled, window)
-    into = rows_of(units, longest, 2 * window, cfg.reward.micro_batch, mesh)
-    return PairBatch(*(ints(into.rows, into.length) for _ in range(4)), parts=into.parts)
-
-
-def fresh(trainee: Trainee, scored: bool, updates: int, mesh: Any) -> Any:
+def fresh(trainee: Trainee, scored: bool, updates: int, mesh: Any) -> ModelState:
     """The shapes of a model's first state; reading its folder is left out."""
-    return jax.eval_shape(jits.make_init(trainee, scored, updates, mesh), KEY)
+    state = jax.eval_shape(jits.make_init(trainee, scored, updates, mesh), jax.ShapeDtypeStruct((2,), jnp.uint32))
+    lie = lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)  # noqa: E731
+    return jax.tree.map(lie, state, jits.state_shardings(trainee, scored, updates, mesh))
 
 
-def same(after: Any, before: Any) -> None:
-    """A state comes back in the shapes and types it had."""
+def abstract_run(cfg: Config, mesh: Any) -> tuple[Run, CooperState]:
+    """What `cooper train` steps with, of models that are shapes."""
+    here, drawn = machine(cfg, mesh), cfg.rollout
+    policy = fresh(cfg.policy, False, cfg.steps * cfg.grpo.updates, mesh)
+    reward = fresh(cfg.reward, True, cfg.steps * cfg.pairs.updates, mesh)
+    how = here.sampling(drawn.group, drawn.temperature, drawn.top_p, drawn.top_k)
+    frozen = partial(loading.for_compute, model=cfg.policy.model)
+    run = Run(
+        cfg=cfg,
+        machine=here,
+        jits=jits.make_jits(cfg, how, mesh),
+        reference=jax.eval_shape(frozen, policy.params) if cfg.grpo.kl_weight else None,
+        verifier=NOBODY,
+        assistant=NOBODY,
+        style=NOBODY,
+        stream=NOBODY,
+        replay=Labels([Problem("1+1+1", "3")], ["#3"], np.ones(1)) if cfg.pairs.replay else NO_LABELS,
+    )
+    return run, CooperState(policy, reward)
+
+
+def updates(out: Any, state: ModelState) -> None:
+    """A state comes back in the shapes and types it had, and with a loss."""
+    after, metrics = out
     shape = lambda x: (x.shape, x.dtype)  # noqa: E731
-    assert jax.tree.map(shape, after) == jax.tree.map(shape, before)
+    assert jax.tree.map(shape, after) == jax.tree.map(shape, state)
+    assert metrics["loss"].shape == ()
 
 
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)
@@ -74,52 +84,46 @@ def shipped(request: pytest.FixtureRequest) -> tuple[Config, Any]:
 
 
 def test_a_whole_step_is_traced(shipped: tuple[Config, Any]) -> None:
-    """Rollout, scores, advantages, both updates: each takes what the one before gives."""
+    """With the shapes for which a run compiles it: rollout, scores, advantages, both updates; and nowhere are there
+    logits of more tokens than `head_chunk` (or one a row), let alone [B, T, V]."""
     cfg, mesh = shipped
     if not cfg.policy.model.given:
         assert cfg.fit.init and not cfg.policy.init  # it fits a reward model and no more
         return
-    drawn, slots = cfg.rollout, cfg.rollout.prompts * cfg.pairs.per_question
+    drawn = cfg.rollout
     sharding.rows_divide(mesh, prompts=drawn.prompts, policy=0 if cfg.grpo.packed else cfg.policy.micro_batch)
-    how = Sampling(drawn.group, drawn.completion_len, drawn.temperature, drawn.top_p, drawn.top_k, (2, 3), 0)
     with jax.set_mesh(mesh):
-        made = jits.make_jits(cfg, how, mesh)
-        policy = fresh(cfg.policy, False, cfg.steps * cfg.grpo.updates, mesh)
-        reward = fresh(cfg.reward, True, cfg.steps * cfg.pairs.updates, mesh)
-        rolled = jax.eval_shape(made.rollout, policy.params, Prompts(*texts(drawn.prompts, drawn.prompt_len)), KEY)
-        assert rolled.token_BT.shape == (drawn.rows, drawn.completion_len)
-        score_B = jax.eval_shape(made.score, reward.params, rm_texts(drawn.rows, cfg, mesh))
-        assert (score_B.shape, score_B.dtype) == ((drawn.rows,), jnp.float32)
-        reference = policy.params if cfg.grpo.kl_weight else None
-        places = None
-        if cfg.grpo.packed:
-            both = drawn.prompt_len + drawn.completion_len
-            into = rows_of(drawn.rows, both, 2 * both, cfg.policy.micro_batch, mesh)
-            places = Packing(*(ints(into.rows, into.length) for _ in range(2)), parts=into.parts)
-        batch = jax.eval_shape(made.prepare, reference, rolled, places)
-        advantage_PGT, _ = jax.eval_shape(made.advantages, rolled, score_B, places)
-        batch = replace(batch, advantage_PGT=advantage_PGT)
-        after, metrics = jax.eval_shape(made.policy_update, policy, batch)
-        same(after, policy)
-        assert metrics["loss"].shape == ()
-        after, metrics = jax.eval_shape(made.reward_update, reward, pairs(slots, cfg.pairs.replay_rows, cfg, mesh))
-        same(after, reward)
-        assert metrics["loss"].shape == ()
+        run, state = abstract_run(cfg, mesh)
+        found = cooper.programs(run, state)
+        traced = {name: fn.trace(*args) for name, (fn, args) in found.items()}
+    assert traced["rollout"].out_info.token_BT.shape == (drawn.rows, drawn.completion_len)
+    score_B = traced["score"].out_info
+    assert (score_B.shape, score_B.dtype) == ((drawn.rows,), jnp.float32)
+    updates(traced["policy"].out_info, state.policy)
+    assert state.reward is not None
+    updates(traced["reward"].out_info, state.reward)
+
+    batch = found["policy"][1][1]
+    model, rows = cfg.policy.model, batch.token_PGT.shape[0] * batch.token_PGT.shape[1] // batch.parts
+    for name in ("prepare", "policy"):
+        logits = [x for x in made(traced[name].jaxpr) if x.ndim > 1 and x.shape[-1] == model.vocab]
+        most = max((x.size // model.vocab for x in logits), default=0)
+        assert most <= max(model.head_chunk, rows) < batch.token_PGT.size, (name, most)
+        assert logits or run.reference is None
 
 
 def test_fitting_the_reward_model_is_traced(shipped: tuple[Config, Any]) -> None:
     cfg, mesh = shipped
     sharding.rows_divide(mesh, evaluation=cfg.evaluation.batch)
+    here, nothing = machine(cfg, mesh), np.zeros(1, np.int32)
     trainee = Trainee(cfg.reward.model, cfg.fit.optim, micro_batch=cfg.reward.micro_batch)
+    rows = here.packed_pairs(0, [], [nothing] * cfg.fit.batch, np.zeros(cfg.fit.batch, np.int32))
+    texts = here.packed([nothing] * cfg.evaluation.batch)
     with jax.set_mesh(mesh):
         state = fresh(trainee, True, 10, mesh)
-        update = jits.make_fit_update(trainee, 10, mesh)
-        after, metrics = jax.eval_shape(update, state, pairs(0, cfg.fit.batch, cfg, mesh))
-        same(after, state)
-        assert metrics["loss"].shape == ()
+        updates(jits.make_fit_update(trainee, 10, mesh).trace(state, here.like(rows)).out_info, state)
         score = jits.make_score(cfg.reward.model, mesh)
-        scored = jax.eval_shape(score, state.params, rm_texts(cfg.evaluation.batch, cfg, mesh))
-        assert scored.shape == (cfg.evaluation.batch,)
+        assert score.trace(state.params, here.like(texts)).out_info.shape == (cfg.evaluation.batch,)
 
 
 def test_the_documents_configuration(tmp_path: Path) -> None:

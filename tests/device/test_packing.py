@@ -64,7 +64,7 @@ def alone(params: Any, text: np.ndarray, cfg: Model) -> float:
 
 @pytest.mark.parametrize("micro_batch", [2, 4, 99])
 def test_scores(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, micro_batch: int) -> None:
-    params = loading.init_state(trainee(tiny), True, mesh, keys.key_data(0), 1).params
+    params = loading.init_state(trainee(tiny), True, mesh, keys.key(0, keys.Use.ROLLOUT), 1).params
     texts = [rng.integers(3, tiny.vocab, size).astype(np.int32) for size in rng.integers(1, 13, 12)]
     into = packing.shape(12, 12, 24, micro_batch, 1)
     text = RMTexts(*packing.rm_texts(texts, into, 0), parts=into.parts)
@@ -78,7 +78,7 @@ def test_the_reward_models_losses(
     tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, micro_batch: int
 ) -> None:
     """Means over the pairs that there are and over the labelled texts, from each text's score by itself."""
-    params = loading.init_state(trainee(tiny), True, mesh, keys.key_data(0), 1).params
+    params = loading.init_state(trainee(tiny), True, mesh, keys.key(0, keys.Use.ROLLOUT), 1).params
     right, wrong, replay = (
         [rng.integers(3, tiny.vocab, size).astype(np.int32) for size in rng.integers(1, 13, count)]
         for count in (5, 5, 7)
@@ -92,7 +92,7 @@ def test_the_reward_models_losses(
     anchor = -(np.log(sigma(r)) + np.log(sigma(-w))).mean() / 2
 
     cfg = config.Pairs(anchor=0.3, replay=0.5, replay_rows=7)
-    state = loading.init_state(trainee(tiny), True, mesh, keys.key_data(0), 10)
+    state = loading.init_state(trainee(tiny), True, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
     _, metrics = run(jits.make_reward_update(trainee(tiny), cfg, 10, mesh), state, batch, mesh)
     want = -np.log(sigma(r - w)).mean() + 0.3 * anchor + 0.5 * cross
     np.testing.assert_allclose(metrics["loss"], want, rtol=1e-4)
@@ -130,7 +130,9 @@ def test_the_policys_update(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
     )  # fmt: skip
     rolled, reward_B = jax.tree.map(jnp.array, (rolled, rng.random(B).astype(np.float32)))
     policy = trainee(tiny)
-    reference = loading.init_state(policy, False, mesh, keys.key_data(1), 10).params if cfg.kl_weight else None
+    reference = (
+        loading.init_state(policy, False, mesh, keys.key(1, keys.Use.ROLLOUT), 10).params if cfg.kl_weight else None
+    )
     results = []
     prepare = jits.make_prepare(policy, cfg, ROLLOUT, mesh)
     advantages = jits.make_advantages(policy.micro_batch, cfg, ROLLOUT, mesh)
@@ -143,7 +145,7 @@ def test_the_policys_update(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
             )
         advantage_PGT, figures = advantages(rolled, reward_B, places)
         batch = replace(prepare(reference, rolled, places), advantage_PGT=advantage_PGT)
-        state = loading.init_state(policy, False, mesh, keys.key_data(0), 10)
+        state = loading.init_state(policy, False, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
         moved, metrics = run(jits.make_policy_update(policy, cfg, 1.0, 10, mesh), state, batch, mesh)
         filled = metrics.pop("slots_filled")
         assert filled <= 1

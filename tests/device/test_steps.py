@@ -71,10 +71,10 @@ def test_micro_batches_change_nothing(tiny: Model, mesh: jax.sharding.Mesh, rng:
     moved = []
     for policy_parts, pair_rows in ((1, 2 * Q), (4, 1)):
         pairs = pair_batch(np.random.default_rng(3), tiny.vocab, 5, replay=4, micro_batch=pair_rows)
-        state = loading.init_state(trained, False, mesh, keys.key_data(0), 10)
+        state = loading.init_state(trained, False, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
         update = jits.make_policy_update(trained, GRPO(), 1.0, 10, mesh)
         moved.append(run(update, state, replace(batch, parts=policy_parts), mesh))
-        state = loading.init_state(trained, True, mesh, keys.key_data(0), 10)
+        state = loading.init_state(trained, True, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
         moved.append(run(jits.make_reward_update(trained, cfg, 10, mesh), state, pairs, mesh))
     assert pairs.parts == 10
     for whole, cut in zip(moved[:2], moved[2:], strict=True):
@@ -86,7 +86,7 @@ def test_micro_batches_change_nothing(tiny: Model, mesh: jax.sharding.Mesh, rng:
 
 def test_padding_cannot_change_a_loss(tiny: Model, mesh: jax.sharding.Mesh) -> None:
     policy = trainee(tiny)
-    state = loading.init_state(policy, False, mesh, keys.key_data(0), 10)
+    state = loading.init_state(policy, False, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
     make = jits.make_policy_update(policy, GRPO(), 1.0, 10, mesh)
     plain = run(make, state, policy_batch(np.random.default_rng(0), tiny.vocab), mesh)
     padded = run(make, state, policy_batch(np.random.default_rng(0), tiny.vocab, prompt_pad=3), mesh)
@@ -107,7 +107,7 @@ def test_a_shared_prompt_is_computed_once_with_the_same_result(
     alone = replace(
         alone, prompt_PS=shared.prompt_PS.repeat(G, axis=0), prompt_real_PS=shared.prompt_real_PS.repeat(G, axis=0)
     )
-    params = loading.init_state(trainee(tiny), False, mesh, keys.key_data(0), 10).params
+    params = loading.init_state(trainee(tiny), False, mesh, keys.key(0, keys.Use.ROLLOUT), 10).params
 
     def plain(params: Any) -> jax.Array:
         rows = lambda x: jnp.asarray(x.reshape(P * G, T))  # noqa: E731
@@ -123,12 +123,11 @@ def test_a_shared_prompt_is_computed_once_with_the_same_result(
         lambda p: forward.policy_logp(p, alone, 1.0, tiny)[0],
         plain,
     )
-    results = [jax.value_and_grad(lambda p, f=f: jnp.sum(weight * f(p) ** 2))(params) for f in ways]
+    results = [jax.jit(jax.value_and_grad(lambda p, f=f: jnp.sum(weight * f(p) ** 2)))(params) for f in ways]
     close(results[0], results[1], atol=1e-5)
     close(results[0], results[2], atol=1e-5)
-    remat = jax.grad(
-        lambda p: jnp.sum(weight * forward.policy_logp(p, shared, 1.0, replace(tiny, remat="full"))[0] ** 2)
-    )(params)
+    again = lambda p: jnp.sum(weight * forward.policy_logp(p, shared, 1.0, replace(tiny, remat="full"))[0] ** 2)  # noqa: E731
+    remat = jax.jit(jax.grad(again))(params)
     close(results[0][1], remat, atol=1e-5)
 
 
@@ -147,8 +146,8 @@ def test_policy_loss_is_the_equation(tiny: Model, mesh: jax.sharding.Mesh, rng: 
     """The whole loss from the model's own log-probs, row by row."""
     policy, cfg = trainee(tiny), GRPO(kl_weight=0.1, clip_high=0.28, dual_clip=2.0)
     batch = policy_batch(rng, tiny.vocab)
-    state = loading.init_state(policy, False, mesh, keys.key_data(0), 10)
-    logp, entropy = (np.asarray(x) for x in forward.policy_logp(state.params, batch, 1.0, tiny))
+    state = loading.init_state(policy, False, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
+    logp, entropy = map(np.asarray, jax.jit(lambda p: forward.policy_logp(p, batch, 1.0, tiny))(state.params))
     real, old, ref = (x.reshape(P * G, T) for x in (batch.real_PGT, batch.old_logp_PGT, batch.ref_logp_PGT))
     total, clipped, count = 0.0, 0, int(real.sum())
     for i, t in np.argwhere(real):
@@ -170,7 +169,7 @@ def test_no_valid_pair_leaves_the_reward_model_to_the_bit(
 ) -> None:
     reward = trainee(tiny)
     make = jits.make_reward_update(reward, config.Pairs(replay=1.0, replay_rows=4, anchor=0.5), 10, mesh)
-    state = loading.init_state(reward, True, mesh, keys.key_data(0), 10)
+    state = loading.init_state(reward, True, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
     state, _ = run(make, state, pair_batch(rng, tiny.vocab, Q, replay=4), mesh)  # moments are no longer zero
     kept, metrics = run(make, state, pair_batch(rng, tiny.vocab, 0, replay=4), mesh)
     same(state, kept)
@@ -185,12 +184,12 @@ def test_pairs_and_replay_teach(tiny: Model, mesh: jax.sharding.Mesh, rng: np.ra
     batch = pair_batch(rng, tiny.vocab, Q, replay=8)
     for cfg in (config.Pairs(), config.Pairs(weight=0.0, replay=1.0, replay_rows=8)):
         make = jits.make_reward_update(reward, cfg, 60, mesh)
-        state = loading.init_state(reward, True, mesh, keys.key_data(0), 60)
+        state = loading.init_state(reward, True, mesh, keys.key(0, keys.Use.ROLLOUT), 60)
         losses = []
         for _ in range(40):
             state, metrics = run(make, state, batch, mesh)
             losses.append(metrics["loss"])
-        assert losses[-1] < 0.3 * losses[0]
+        assert losses[-1] < 0.3 * losses[0]  # under .004 of it on each of eight seeds
         if cfg.weight:
             assert metrics["accuracy"] == 1.0
 
@@ -203,7 +202,7 @@ def test_states_are_donated(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random
             (False, jits.make_policy_update(policy, GRPO(), 1.0, 10, mesh), policy_batch(rng, tiny.vocab)),
             (True, jits.make_reward_update(policy, config.Pairs(), 10, mesh), pair_batch(rng, tiny.vocab, Q)),
         ):
-            state = loading.init_state(policy, scored, mesh, keys.key_data(0), 10)
+            state = loading.init_state(policy, scored, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
             make(state, sharding.put(batch, mesh))
             assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
 
@@ -212,7 +211,7 @@ def test_a_frozen_copy_is_half_as_large_and_says_the_same(
     tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator
 ) -> None:
     cfg = replace(tiny, dtype="bfloat16", tied=False)
-    params = loading.init_state(trainee(cfg), False, mesh, keys.key_data(0), 10).params
+    params = loading.init_state(trainee(cfg), False, mesh, keys.key(0, keys.Use.ROLLOUT), 10).params
     copy = loading.for_compute(params, cfg)
     size = lambda tree: sum(leaf.nbytes for leaf in jax.tree.leaves(tree))  # noqa: E731
     assert size(copy) == size(params) / 2
@@ -259,12 +258,12 @@ def whole_step(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Any, ...]:
     pairs = pair_batch(noise, 100, 5)
     out = []
     with jax.set_mesh(mesh):
-        policy = loading.init_state(cfg.policy, False, mesh, keys.key_data(1), cfg.steps)
-        reward = loading.init_state(cfg.reward, True, mesh, keys.key_data(2), cfg.steps)
+        policy = loading.init_state(cfg.policy, False, mesh, keys.key(1, keys.Use.ROLLOUT), cfg.steps)
+        reward = loading.init_state(cfg.reward, True, mesh, keys.key(2, keys.Use.ROLLOUT), cfg.steps)
         reference = jax.tree.map(lambda x: x.copy(), policy.params)
         for step in range(2):
             rolled = made.rollout(
-                policy.params, sharding.put(prompts, mesh), sharding.put(keys.key_data(7, step), mesh)
+                policy.params, sharding.put(prompts, mesh), sharding.put(keys.key(7, keys.Use.ROLLOUT, step), mesh)
             )
             score = made.score(reward.params, sharding.put(texts, mesh))
             places = None

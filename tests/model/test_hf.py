@@ -31,7 +31,7 @@ from cooper_jax.mesh import sharding
 from cooper_jax.model import heads, hf, sample, transformer, weights
 from cooper_jax.model import presets as shapes
 from cooper_jax.programs import fit_reward, sft
-from cooper_jax.run import setup
+from cooper_jax.run import machine, start
 
 Params = Any
 PAD, B, T = 0, 4, 40
@@ -266,8 +266,8 @@ def test_a_reward_model_may_start_from_a_causal_lm(causal: Any, tiny_config: Con
     states = []
     for seed in (0, 1):
         cfg = replace(tiny_config, seed=seed, mesh=config.Mesh(fsdp=4, tensor=2))
-        with setup.machine(cfg, reward=trainee) as here:
-            states.append(setup.initial_state(here.models["reward"], "reward", here.cfg, here).params)
+        with machine.machine(cfg, reward=trainee) as here:
+            states.append(start.initial_state(here.models["reward"], "reward", seed, 1, here.mesh).params)
     assert "unembed" not in states[0]
     heads_ = [np.asarray(state.pop("score")) for state in states]
     assert (heads_[0] != heads_[1]).any() and np.abs(heads_[0]).max() > 0
@@ -433,14 +433,14 @@ def test_from_folders_through_runs_to_folders(
     sft.sft(cfg)
     fit_reward.fit_reward(cfg)
     ran = config.from_json(Path(cfg.sft.dir) / "config.json")
-    started = setup.resolve("policy", replace(cfg.policy, init=str(policy)))
+    started = start.resolve("policy", replace(cfg.policy, init=str(policy)))
     assert ran == replace(cfg, policy=replace(cfg.policy, model=started.model)) and started.model.width == 32
     shutil.rmtree(tmp_path / "in")  # a run stands on its own
 
     trained = replace(
         cfg,
-        policy=setup.resolve("policy", replace(cfg.policy, init=cfg.sft.dir)),
-        reward=setup.resolve("reward", replace(cfg.reward, init=cfg.fit.dir)),
+        policy=start.resolve("policy", replace(cfg.policy, init=cfg.sft.dir)),
+        reward=start.resolve("reward", replace(cfg.reward, init=cfg.fit.dir)),
     )
     mesh = sharding.make_mesh(config.Mesh())
     token_BT, real_BT = texts()[0], texts()[1]["right"]
@@ -453,7 +453,7 @@ def test_from_folders_through_runs_to_folders(
         assert (tmp_path / "out" / "policy" / file.name).read_bytes() == file.read_bytes()
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "policy")
     assert model.config.eos_token_id == 2 and model.generation_config.eos_token_id == 2
-    params = setup.load_params(cfg.sft.dir, "policy", trained.policy, mesh)
+    params = start.load_params(cfg.sft.dir, "policy", trained.policy, mesh)
     got = logits_of(params, padded_BT, real_BT, trained.policy.model)
     assert np.abs(got - logits_of_torch(model, padded_BT, real_BT))[real_BT].max() <= 1e-4
     was = tensors_in(causal["qwen2"][1])["model.norm.weight"]
@@ -467,8 +467,8 @@ def test_from_folders_through_runs_to_folders(
     main(export)
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out" / "reward")
     assert model.config.pad_token_id == 5 and model.config.num_labels == 1
-    params = setup.load_params(str(tmp_path / "out" / "reward"), "reward", trained.reward, mesh)
-    same(params, setup.load_params(cfg.fit.dir, "reward", trained.reward, mesh))
+    params = start.load_params(str(tmp_path / "out" / "reward"), "reward", trained.reward, mesh)
+    same(params, start.load_params(cfg.fit.dir, "reward", trained.reward, mesh))
     got_B = scores_of(params, padded_BT, real_BT, trained.reward.model)
     keep = (token_BT != 5).all(axis=1) | real_BT.all(axis=1)
     assert np.abs(got_B - logits_of_torch(model, padded_BT, real_BT)[:, 0])[keep].max() <= 1e-4
@@ -700,19 +700,19 @@ def test_models_in_the_wrong_place(causal: Any, tiny_config: Config, tmp_path: P
     mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
     cfg = replace(tiny_config, policy=Trainee(replace(tiny_config.policy.model, vocab=128)))
     with pytest.raises(UserError, match=rf"policy.model.width = 16, but {folder} has 32; leave the shapes out"):
-        setup.resolve("policy", replace(cfg.policy, init=folder))
+        start.resolve("policy", replace(cfg.policy, init=folder))
     with pytest.raises(UserError, match=r"policy.model.norm_eps = 0.1, but .* has 1e-05"):
-        setup.resolve("policy", Trainee(Model(norm_eps=0.1), init=folder))
+        start.resolve("policy", Trainee(Model(norm_eps=0.1), init=folder))
     with pytest.raises(UserError, match=r"policy.model has no shapes; give them, or a folder"):
-        setup.resolve("policy", Trainee())
+        start.resolve("policy", Trainee())
     with pytest.raises(UserError, match="no such file; give the directory of a run"):
-        setup.resolve("policy", Trainee(init=str(tmp_path)))
-    found = setup.resolve("reward", Trainee(init=folder))
+        start.resolve("policy", Trainee(init=str(tmp_path)))
+    found = start.resolve("reward", Trainee(init=folder))
     with pytest.raises(UserError, match="has no score head; train one on it with cooper fit-reward"):
-        setup.load_params(folder, "reward", found, mesh)
+        start.load_params(folder, "reward", found, mesh)
     make("Llama", "SequenceClassification", VARIANTS["llama"][1] | {"num_labels": 1}).save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"holds a sequence classifier.* a policy starts from a causal LM"):
-        setup.load_params(str(tmp_path), "policy", found, mesh)
+        start.load_params(str(tmp_path), "policy", found, mesh)
     with pytest.raises(UserError, match=r"model.width = 0: must be at least 1; or leave all of vocab"):
         Model(vocab=10)
 

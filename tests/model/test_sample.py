@@ -1,6 +1,5 @@
 """Right samples? The same tokens for the same seed, the right distribution, the log-probs the trainer computes."""
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -129,17 +128,24 @@ def test_weights_are_cast_once(tiny: Model, prompts: Any) -> None:
         assert read and all(aval.dtype == jnp.bfloat16 for aval in read)
 
 
-def test_caches_are_written_in_place(tiny: Model) -> None:
-    """The compiled loops copy no layer's cache: neither that of all rows nor that of those brought together."""
-    params, shape = weights.init(tiny, False, jax.random.key(0)), (8, S)
-    prompts = jnp.zeros(shape, jnp.int32), jnp.ones(shape, bool)
-    how = PLAIN._replace(group=8, length=40)
+@pytest.mark.parametrize("group", [8, 1], ids=["all-rows", "rows-brought-together"])
+def test_caches_are_written_in_place(tiny: Model, group: int) -> None:
+    """The compiled loops copy no layer's cache: one more token in every row takes the memory of its keys and values
+    and little else, where a copy of one of the four arrays of keys or values would take a quarter more. As measured:
+    4 % more as it is, 53 % with layers read out of a stack."""
+    cfg = replace(tiny, head_dim=32)
+    params = jax.eval_shape(lambda: weights.init(cfg, False, jax.random.key(0)))
+    prompts = [jax.ShapeDtypeStruct((8, S), kind) for kind in (jnp.int32, jnp.bool)]
     sampling = jax.jit(sample.sample, static_argnums=(4, 5))
-    text = sampling.lower(params, *prompts, jax.random.key(0), how, tiny).compile().as_text() or ""
-    loops = re.sub(r"\nENTRY .*?\n}", "", text, flags=re.DOTALL)
-    for rows in (64, 8):
-        made_by = re.findall(rf"= f32\[{rows},2,(?:8,39|39,8)\]\S* ([\w-]+)\(", loops)
-        assert "dynamic-update-slice" in made_by and "copy" not in made_by, set(made_by)
+
+    def held(length: int) -> int:
+        how = PLAIN._replace(group=group, length=length)
+        memory = sampling.lower(params, *prompts, jax.random.key(0), how, cfg).compile().memory_analysis()
+        assert memory is not None
+        return memory.temp_size_in_bytes
+
+    keys_and_values = 8 * group * 2 * cfg.layers * cfg.kv_heads * cfg.head_dim * 4
+    assert 1 <= (held(1025) - held(513)) / 512 / keys_and_values < 1.15
 
 
 def test_frequencies_over_a_large_vocabulary() -> None:
@@ -147,11 +153,14 @@ def test_frequencies_over_a_large_vocabulary() -> None:
     logits = jax.random.normal(jax.random.key(0), (1000,)) * 2
     logits = jnp.where((jnp.arange(1000) >= 256) & (jnp.arange(1000) < 384), -1e30, logits)
     even = (jnp.arange(300) + 0.5) / 300
-    chance = jnp.stack(jnp.meshgrid(even, even)).reshape(2, 1, -1)
-    weights = jnp.broadcast_to(jax.nn.softmax(logits), (1, 90_000, 1000))
-    got = np.bincount(np.asarray(sample._fall(weights, chance))[0], minlength=1000) / 90_000
-    np.testing.assert_allclose(got, weights[0, 0], atol=4e-3)
-    np.testing.assert_allclose(got[384:512].sum(), weights[0, 0, 384:512].sum(), atol=4e-3)
+    wanted = jax.nn.softmax(logits)
+    fall = jax.jit(lambda first: sample._fall(
+        jnp.broadcast_to(wanted, (1, 300, 1000)), jnp.stack([jnp.broadcast_to(first, 300), even])[:, None]
+    ))  # fmt: skip
+    token = np.concatenate([np.asarray(fall(first))[0] for first in even])
+    got = np.bincount(token, minlength=1000) / 90_000
+    np.testing.assert_allclose(got, wanted, atol=4e-3)
+    np.testing.assert_allclose(got[384:512].sum(), wanted[384:512].sum(), atol=4e-3)
     for edge in (0.0, 1 - 2**-24):
         token, _ = sample.next_token(logits[None, None], jnp.full((2, 1, 1), edge, jnp.float32), PLAIN)
         assert jax.nn.softmax(logits)[token[0, 0]] > 0

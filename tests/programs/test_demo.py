@@ -4,16 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.image import imread
 
 from cooper_jax.__main__ import main
-from cooper_jax.config import UserError, builtin, load
-from cooper_jax.programs.demo import Demo
+from cooper_jax.config import Config, UserError, builtin, load
+from cooper_jax.programs.demo import Demo, demo
 
 
+@pytest.mark.slow
 def test_quick_demo_shows_hacking_and_its_cure(tmp_path: Path) -> None:
     env = os.environ | {"XLA_FLAGS": ""}  # one device, optimised
     command = [sys.executable, "-m", "cooper_jax", "demo", "--quick", "--out", str(tmp_path)]
@@ -24,18 +27,39 @@ def test_quick_demo_shows_hacking_and_its_cure(tmp_path: Path) -> None:
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["seconds"] > 0
     (seed,) = results["seeds"]
-    warm, arms = seed["warm_start"]["accuracy"], seed["arms"]
+    arms = seed["arms"]
     assert seed["seed"] == 0 and seed["warm_start"]["questions"] >= 1000
-    assert arms["static"]["accuracy"] <= 0.25 and arms["static"]["final_reward"] >= 0.7
-    assert arms["rule"]["accuracy"] >= warm + 0.2
-    assert arms["cooper"]["accuracy"] >= warm + 0.15
-    for arm in arms:
-        records = [json.loads(line) for line in (tmp_path / "seed0" / arm / "metrics.jsonl").read_text().splitlines()]
-        assert [r["step"] for r in records] == list(range(1, 51))
-    # Ten steps at either end: those of one step are some thirty pairs.
-    of_ten = lambda steps: sum(r["rm_update/accuracy"] for r in steps) / 10  # noqa: E731
-    assert of_ten(records[-10:]) > of_ten(records[:10])
-    picture = imread(tmp_path / "report.png")
+    # Fifty steps are chaotic. On seeds 0 to 4 these differences were at least .30, .37, .28 and .45; half of that is
+    # asked of seed 0, which has .34, .65, .49 and .90.
+    accuracy = {arm: figures["accuracy"] for arm, figures in arms.items()}
+    believed = {arm: figures["final_reward"] - figures["accuracy"] for arm, figures in arms.items()}
+    assert accuracy["rule"] >= seed["warm_start"]["accuracy"] + 0.15
+    assert accuracy["rule"] >= accuracy["static"] + 0.18
+    assert accuracy["cooper"] >= accuracy["static"] + 0.14  # the cure
+    assert believed["static"] >= believed["cooper"] + 0.22  # the hacking: reward without accuracy
+    whole(tmp_path, seed, 50)
+
+
+def test_a_demo_on_a_small_scale(tiny_config: Config, one_device: None, tmp_path: Path) -> None:
+    """Models and runs too small to learn anything: every arm is there, measured and drawn."""
+    demo(Demo(config=replace(tiny_config, steps=2), seeds=(7,), out=tmp_path))
+    [seed] = json.loads((tmp_path / "results.json").read_text())["seeds"]
+    assert seed["seed"] == 7
+    whole(tmp_path, seed, 2)
+
+
+def whole(out: Path, seed: dict[str, Any], steps: int) -> None:
+    """All arms of a seed have figures and records, and there is a picture."""
+    assert seed["arms"].keys() == {"rule", "static", "cooper"}
+    for arm, figures in seed["arms"].items():
+        lines = (out / f"seed{seed['seed']}" / arm / "metrics.jsonl").read_text().splitlines()
+        records = [json.loads(line) for line in lines]
+        assert [r["step"] for r in records] == list(range(1, steps + 1))
+        assert ("rm_update/accuracy" in records[0]) == (arm == "cooper")
+        last = [r["reward/mean"] for r in records[-5:]]
+        assert figures["final_reward"] == pytest.approx(sum(last) / len(last))
+        assert 0 <= figures["accuracy"] <= 1
+    picture = imread(out / "report.png")
     assert picture.shape[0] > 400 and picture.std() > 0.05
 
 

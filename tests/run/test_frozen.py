@@ -1,5 +1,6 @@
 """A frozen model on the mesh: does it say what its weights say, and is it asked in step?"""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from small import see_one_device
 
 from cooper_jax import config, cooper
 from cooper_jax.config import Config, UserError
+from cooper_jax.host import arithmetic
 from cooper_jax.host.judge import Row
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.text.data import Problem
@@ -18,39 +21,44 @@ from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
 from cooper_jax.model import heads, transformer
 from cooper_jax.programs import annotate, sft
-from cooper_jax.run import frozen, loop, setup
+from cooper_jax.run import frozen, machine, setup, start
 from cooper_jax.run.curves import records
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
 
+@pytest.fixture(scope="module")
+def taught(warm: Config, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a model that was taught to rewrite, though not for long."""
+    folder = tmp_path_factory.mktemp("models") / "rewriter"
+    how = replace(warm.sft, task="rewrite", dir=str(folder), steps=150)
+    with pytest.MonkeyPatch.context() as patch:
+        see_one_device(patch)
+        sft.sft(replace(warm, rollout=replace(warm.rollout, prompt_len=32), sft=how))
+    return str(folder)
+
+
 @pytest.fixture
-def rewriter(tiny_config: Config) -> Config:
-    """A run with an assistant that was taught to rewrite, though not for long."""
-    folder = Path(tiny_config.dir).parent / "rewriter"
-    taught = replace(
-        tiny_config,
-        rollout=replace(tiny_config.rollout, prompt_len=32),
-        sft=replace(tiny_config.sft, task="rewrite", dir=str(folder), steps=150),
-    )
-    sft.sft(taught)
-    model = config.MeshModel(init=str(folder), prompt_len=32, completion_len=24, batch=8)
+def rewriter(started: Config, taught: str) -> Config:
+    """A run with an assistant on the mesh."""
+    model = config.MeshModel(init=taught, prompt_len=32, completion_len=24, batch=8)
     helper = config.Assistant("mesh", mesh=model, prompt="{question};{completion}")
-    return replace(tiny_config, assistant=helper, steps=2, eval_every=0)
+    return replace(started, assistant=helper, steps=2, eval_every=0)
 
 
-def model_of(cfg: Config, here: setup.Machine, rows: int, **changes: Any) -> frozen.Frozen:
+def model_of(cfg: Config, here: setup.Machine, rows: int, **changes: Any) -> frozen.FrozenModel:
     how = replace(cfg.assistant.mesh, **changes)
-    return setup.frozen_model("assistant.mesh", how, "arithmetic", here.mesh, rows)
+    return frozen.frozen_model("assistant.mesh", how, "arithmetic", here.mesh, rows)
 
 
 def test_texts_and_chances_are_the_models(rewriter: Config) -> None:
     asked = ["1+2-1;1+2=3;3-1=2#2", "2+2+1;#5", "1+1+1;#3"]
     key = np.arange(2, dtype=np.uint32)
-    with setup.machine(rewriter) as here:
+    with machine.machine(rewriter) as here:
         model = model_of(rewriter, here, 8)
         said = model.texts(asked, key)
         assert said == model.texts(asked, key) != model.texts(asked, key + 1)
+        # Nearly all end in time: on five seeds of its training and twenty keys each, two or three of the three did.
         assert sum(text is not None for text in said) >= 1 and all(text is None or "<" not in text for text in said)
         assert model_of(rewriter, here, 8, completion_len=1).texts(asked, key) == [None] * 3  # cut off
         assert model_of(rewriter, here, 8, prompt_len=10).texts(asked, key)[0] is None  # too long
@@ -60,9 +68,9 @@ def test_texts_and_chances_are_the_models(rewriter: Config) -> None:
 
         words = (("#", "1"), ("7",))
         got = model.chances([*asked, *asked, *asked], words)
-        tokenizer = here.tokenizers.get("policy") or setup.arithmetic.Tokenizer()
+        tokenizer = here.tokenizers.get("policy") or arithmetic.Tokenizer()
         row = [tokenizer.bos_id, *tokenizer.encode(asked[1])]  # pyright: ignore[reportAttributeAccessIssue]
-        ran = setup.resolve("assistant.mesh", config.Trainee(init=rewriter.assistant.mesh.init)).model
+        ran = start.resolve("assistant.mesh", config.Trainee(init=rewriter.assistant.mesh.init)).model
         with setup.jax.transfer_guard("allow"):
             params, token = model._params, jnp.array([row])
             hidden = transformer.forward(params, token, jnp.ones(token.shape, bool), ran)
@@ -74,11 +82,8 @@ def test_texts_and_chances_are_the_models(rewriter: Config) -> None:
         np.testing.assert_allclose(got[1], [chance[i].sum() for i in ids], rtol=1e-4)
 
 
-def test_a_run_with_an_assistant_on_the_mesh(
-    rewriter: Config, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_with_an_assistant_on_the_mesh(rewriter: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it writes becomes pairs; the run can be continued to the same records."""
-    sft.sft(tiny_config)
     said: list[str | None] = []
     real = frozen.MeshAssistant.rewrite
 
@@ -119,7 +124,7 @@ def test_it_is_called_in_every_round(rewriter: Config) -> None:
             calls.append(len(requests))
             return [None] * len(requests)
 
-    with setup.machine(rewriter) as here:
+    with machine.machine(rewriter) as here:
         helper = Counting(model_of(rewriter, here, 8), "{question}{completion}")
         verdicts = here.verifier.submit([]).result()
         problem = Problem("1+1+1", "3")
@@ -152,19 +157,22 @@ def test_yes_and_no(both: tuple[float, float] | None, verdict: str) -> None:
 
 
 def test_annotation_by_a_model_on_the_mesh(rewriter: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RMTexts by real weights; here, by whether they would go on with anything but the unheard-of `~`: right."""
+    """RMTexts by real weights; here, by whether they would go on after `=` with anything but the unheard-of `~`: right.
+
+    They would with .96 or more on each of five seeds of their training, where .5 decides.
+    """
     monkeypatch.setattr(frozen, "_WORDS", ((*"+-=;#", *map(str, range(100))), ("~",)))
     file = tmp_path / "rows.jsonl"
     rows = [f'{{"question": "1+1+1", "reference_answer": "3", "completion": "{c}"}}' for c in ("#3", "#2", "1+1=2;#3")]
     file.write_text("\n".join(rows))
     how = config.Annotate(
         dir=str(tmp_path / "out"), rows=str(file), judge="mesh", mesh=rewriter.assistant.mesh,
-        prompt="{question} {reference} {completion}",
+        prompt="{question} {reference} {completion}+1=",
     )  # fmt: skip
     annotate.annotate(replace(rewriter, annotate=how))
     kept = pq.read_table(tmp_path / "out" / "labels.parquet").to_pylist()
     assert [(row["completion"], row["label"]) for row in kept] == [("#3", 1), ("1+1=2;#3", 1)]
-    figures = loop.json.loads((tmp_path / "out" / "report.json").read_text())
+    figures = json.loads((tmp_path / "out" / "report.json").read_text())
     assert figures["rows"] == 3 and figures["dropped_judge_unknown"] == 0 and "rewriter" in figures["judge"]
 
 

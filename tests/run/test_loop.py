@@ -22,7 +22,7 @@ from cooper_jax.mesh import sharding
 from cooper_jax.run import loop
 from cooper_jax.run import timeline as profile
 from cooper_jax.run.compiled import Once, Recompiled
-from cooper_jax.run.metrics import Timeline
+from cooper_jax.run.timeline import Timeline
 
 
 @jax.jit
@@ -56,7 +56,8 @@ def run(
     here: Any = SimpleNamespace(cfg=replace(cfg, save_every=2), models={}, tokenizers={})
     evaluate = lambda state: {"eval/w": float(measure(state.policy.params))}  # noqa: E731
     with jax.set_mesh(mesh):
-        loop.run("train", here, cfg.dir, len(rows), CooperState(state, None), step_fn, evaluate, 2, ("loss",))
+        training = loop.Training("train", cfg.dir, len(rows), step_fn, evaluate, 2, ("loss",))
+        loop.run(training, here, CooperState(state, None))
     return [json.loads(line) for line in (Path(cfg.dir) / "metrics.jsonl").read_text().splitlines()]
 
 

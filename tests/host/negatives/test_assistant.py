@@ -33,8 +33,8 @@ from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 from cooper_jax.programs import annotate
-from cooper_jax.run import metrics, setup
-from cooper_jax.run.metrics import Timeline
+from cooper_jax.run import log, machine, setup
+from cooper_jax.run.timeline import Timeline
 
 DUCKS = Request(
     Problem("Ducks lay 16 eggs a day. She eats three and bakes with four, and sells the rest for $2 an egg.", "18"),
@@ -523,7 +523,7 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
             order.append("assistant, update under way" if not updates[-1].is_ready() else "assistant, too late")
             return [f"#{int(r.answer) + 1}" for r in requests]
 
-    with setup.machine(lucky, policy=lucky.policy, reward=lucky.reward) as here:
+    with machine.machine(lucky, policy=lucky.policy, reward=lucky.reward) as here:
         run, policy, reward = setup.cooper_run(lucky, here)
         real, fetch = run.jits.policy_update, cooper.fetch
 
@@ -559,7 +559,7 @@ def test_a_run_with_an_assistant_behind_a_server(lucky: Config, capsys: pytest.C
         cfg = replace(lucky, assistant=helper, pairs=Pairs(per_question=2, on_policy=0.3))
         cooper.train(cfg)
         asked = len(fake.seen)
-        first = metrics.history(cfg.dir, 2)
+        first = log.history(cfg.dir, 2)
         assert len(first) == 2 and first[0]["assistant/requests"] > 0 and first[0]["assistant/retries"] == 1
         assert first[0]["pairs/valid"] == 2 * first[0]["pairs/questions_with_positive"] > 0
         assert sum(r["pairs/on_policy"] for r in first) > 0
@@ -567,7 +567,7 @@ def test_a_run_with_an_assistant_behind_a_server(lucky: Config, capsys: pytest.C
             cfg, dir=f"{cfg.dir}2", assistant=replace(helper, server=replace(server, cache=f"{cfg.dir}/replies.jsonl"))
         )
         cooper.train(again)
-        second = metrics.history(again.dir, 2)
+        second = log.history(again.dir, 2)
         assert len(fake.seen) == asked and [r["pairs/valid"] for r in second] == [r["pairs/valid"] for r in first]
         assert [r["policy/loss"] for r in second] == [r["policy/loss"] for r in first]
 

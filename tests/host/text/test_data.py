@@ -16,7 +16,7 @@ from cooper_jax.config import Config, Data, Model, Prompting, Rollout, Trainee, 
 from cooper_jax.cooper import train
 from cooper_jax.host.text import data
 from cooper_jax.host.text.data import Problem
-from cooper_jax.run import setup
+from cooper_jax.run import machine, start
 from cooper_jax.run.curves import records
 
 DOCUMENT = (ROOT / "docs" / "data.md").read_text()
@@ -209,14 +209,14 @@ def test_a_run_on_a_file_with_two_tokenizers(two_tokenizers: Config, capsys: pyt
     assert "1 with prompts over 80 tokens (raise --rollout.prompt-len to" in said
     assert said.endswith("1 with references that the rule cannot read (e.g. about 3)")
     assert [r["step"] for r in records(cfg.dir)] == [1, 2]
-    with setup.machine(cfg, policy=cfg.policy, reward=cfg.reward) as here:
+    with machine.machine(cfg, policy=cfg.policy, reward=cfg.reward) as here:
         own, other = here.tokenizers["policy"], here.tokenizers["reward"]
         assert (len(own), len(other)) == (350, 330)
         assert here.sampling(2, 1.0, 1.0).stop == (2, 0)
     # The run keeps copies, and they serve who starts from it.
     for name, trainee in (("policy", cfg.policy), ("reward", cfg.reward)):
         Path(trainee.tokenizer).rename(f"{trainee.tokenizer}-gone")
-        copied = setup._tokenizer(name, replace(trainee, init=cfg.dir, tokenizer=""), cfg.data.source)
+        copied = start.tokenizer(name, replace(trainee, init=cfg.dir, tokenizer=""), cfg.data.source)
         assert copied.encode_batch([QUESTION]) == (own if name == "policy" else other).encode_batch([QUESTION])
         assert copied.pad_id == (own if name == "policy" else other).pad_id
 

@@ -1,0 +1,131 @@
+"""Resumed to the bit; and what becomes of a run whose settings, disk or numbers are not in order."""
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from runs import TOY, fails, final_weights, timeless
+
+from cooper_jax import config, cooper
+from cooper_jax.config import Config, UserError
+from cooper_jax.cooper import train
+from cooper_jax.run import checkpoint
+from cooper_jax.run.curves import records
+
+pytestmark = pytest.mark.usefixtures("one_device")
+
+
+def test_resuming_gives_the_same_run_to_the_bit(started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Straight, in two parts, stopped by Ctrl-C, and killed in the third step: the same records and weights."""
+    folder = Path(started.dir).parent
+    straight, parts, stopped, killed = (replace(started, dir=str(folder / n)) for n in ("a", "b", "c", "d"))
+    train(straight)
+    train(replace(parts, steps=2))
+    train(parts)
+    real = cooper.cooper_step
+
+    def disturbed(at: int, act: Callable[[], None]) -> Callable[..., Any]:
+        def step(state: Any, problems: Any, number: int, *rest: Any) -> Any:
+            if number == at:
+                act()
+            return real(state, problems, number, *rest)
+
+        return step
+
+    def crash() -> None:
+        raise RuntimeError("killed")
+
+    usual = signal.getsignal(signal.SIGINT)  # ignored, where the suite runs in the background
+    with monkeypatch.context() as patch:
+        patch.setattr(cooper, "cooper_step", disturbed(2, lambda: signal.raise_signal(signal.SIGINT)))
+        with pytest.raises(
+            UserError, match="stopped by SIGINT and saved at step 3 of 4; run the same command"
+        ) as error:
+            train(stopped)
+        assert error.value.exit_code == 130
+        patch.setattr(cooper, "cooper_step", disturbed(3, crash))
+        with pytest.raises(RuntimeError):
+            train(killed)
+    assert signal.getsignal(signal.SIGINT) is usual
+    train(stopped)
+    train(killed)
+    assert any(record["pairs/valid"] > 0 for record in records(straight.dir))  # both models moved
+    for other in (parts, stopped, killed):
+        # The run in two parts was evaluated at the end of the first.
+        assert timeless(other.dir) == timeless(straight.dir), other.dir
+        for item in ("policy", "reward"):
+            for a, b in zip(final_weights(straight, item), final_weights(other, item), strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def test_a_directory_keeps_to_its_settings(started: Config) -> None:
+    train(replace(started, steps=2))
+    changed = replace(started, policy=replace(started.policy, optim=config.Optim(lr=0.5)), seed=3)
+    with pytest.raises(
+        UserError, match=r"policy.optim.lr was 0.001, now 0.5; .*seed was 0, now 3\); give the settings"
+    ):
+        train(changed)
+    train(replace(started, steps=2, save_every=1, verifier=replace(started.verifier, workers=1)))  # these may change
+    smaller = replace(started.reward.model, width=8)
+    with pytest.raises(
+        UserError, match=r"the reward in .* has .* of shape .*, this configuration wants .* reward.model the shapes"
+    ):
+        train(replace(started, dir=started.dir + "3", reward=replace(started.reward, model=smaller)))
+
+
+def as_user(cfg: Config, *args: str) -> subprocess.CompletedProcess[str]:
+    """`cooper` in a process of its own, on one device, with `cfg` as its config file."""
+    file = Path(cfg.dir).parent / "config.py"
+    file.write_text(f"from cooper_jax.config import *\nconfig = {cfg!r}\n")
+    env = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    command = [sys.executable, "-m", "cooper_jax", args[0], str(file), *args[1:]]
+    return subprocess.run(command, env=env, capture_output=True, text=True)
+
+
+def test_a_damaged_checkpoint_is_an_error(started: Config) -> None:
+    train(replace(started, steps=2))
+    for file in (Path(started.dir) / "checkpoints" / "2" / "policy").rglob("d/*"):
+        file.write_bytes(b"junk")
+    done = as_user(started, "train")
+    assert done.returncode == 1
+    assert re.search(r"error: the checkpoint .*checkpoints/2 is damaged: .*; remove that folder", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_no_space_left(started: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk: one message, the last whole checkpoint stands, and the run can go on."""
+    train(replace(started, steps=2))
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+        with pytest.raises(UserError, match=r"no space left: the checkpoint of step 4 needs 1 MB .* has 1 MB free"):
+            train(started)
+    with monkeypatch.context() as patch:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        patch.setattr(checkpoint.Checkpointer, "save", lambda *_: (_ for _ in ()).throw(full))
+        patch.setattr(config, "load", lambda _: started)
+        assert "no space left on the device" in fails(capsys, "train", TOY)
+    train(started)
+    assert [r["step"] for r in records(started.dir)] == [1, 2, 3, 4]
+
+
+def test_divergence_is_not_saved(started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = cooper.cooper_step
+
+    def step(*args: Any) -> Any:
+        state, record = real(*args)
+        return state, record | ({"policy/loss": float("nan")} if args[2] == 3 else {})
+
+    monkeypatch.setattr(cooper, "cooper_step", step)
+    with pytest.raises(UserError, match="policy/loss = nan: training has diverged"):
+        train(started)
+    assert not (Path(started.dir) / "checkpoints" / "4").exists()
