@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import prod
 
-from cooper_jax.host.verifier.mathematics import algebra
-from cooper_jax.host.verifier.mathematics.algebra import Ratio, TooBig, Unreadable, number, variable
+from cooper_jax.host.verifier.mathematics.algebra.equality import equal, probes_agree
+from cooper_jax.host.verifier.mathematics.algebra.numeric import real
+from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, add, div, mul, neg, number, symbols, variable
+from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable, fresh
 from cooper_jax.host.verifier.mathematics.expression import Reader
 from cooper_jax.host.verifier.mathematics.kinds import (
     Answer,
@@ -46,7 +48,7 @@ MAX_ITEMS = 64
 
 def read(text: str) -> tuple[Reading, ...]:
     """All ways to read `text`, the likeliest first. Raises Unreadable with the reason where there is none."""
-    algebra.fresh()
+    fresh()
     found: list[Reading] = []
     reason = Unreadable("empty")
     for variant, likely in _variants(undressed(text)):
@@ -278,7 +280,7 @@ def _alternatives(parts: list[Answer]) -> Answer:
 
 
 def _is_name(a: Value) -> bool:
-    return a.unit is None and any(a.ratio == variable(name) for name in algebra.symbols(a.ratio))
+    return a.unit is None and any(a.ratio == variable(name) for name in symbols(a.ratio))
 
 
 def _listed(parts: list[Answer], together: bool = False) -> Answer:
@@ -395,26 +397,26 @@ def _equation(parts: list[Sequence[Token]]) -> Answer:
         raise Unreadable("names and values do not pair")
     if head is None and len(parts) == 2 and (tail := _name(last)) is not None and tail[1]:
         value = _statement(parts[0])
-        if isinstance(value, Value) and not algebra.symbols(value.ratio):
+        if isinstance(value, Value) and not symbols(value.ratio):
             return Named(tail[0], value, True)
     value = _product(_statement(last))
     middle = [_product(_statement(p)) for p in parts[(1 if head else 0) : -1]]
     if head is not None:
         _consistent([*middle, value])
-        if isinstance(value, Value) and head[1] and head[0] in algebra.symbols(value.ratio):
-            return Equation(algebra.add(variable(head[0]), algebra.neg(value.ratio)))
+        if isinstance(value, Value) and head[1] and head[0] in symbols(value.ratio):
+            return Equation(add(variable(head[0]), neg(value.ratio)))
         return Named(head[0], value, head[1])
     if isinstance(value, Value) and len(middle) == 1 and isinstance(middle[0], Value):
         left = middle[0].ratio
-        if algebra.symbols(left) or algebra.symbols(value.ratio):
+        if symbols(left) or symbols(value.ratio):
             if middle[0].unit or value.unit:
                 raise Unreadable("an equation between measures")
-            return Equation(algebra.add(left, algebra.neg(value.ratio)))
-    elif isinstance(value, Value) and any(isinstance(m, Value) and algebra.symbols(m.ratio) for m in middle):
+            return Equation(add(left, neg(value.ratio)))
+    elif isinstance(value, Value) and any(isinstance(m, Value) and symbols(m.ratio) for m in middle):
         raise Unreadable("a chain of equations")
     several = isinstance(value, Group) and value.kind in (",", "{")
     for m in middle:
-        unknown = isinstance(m, Value) and algebra.symbols(m.ratio) and not several
+        unknown = isinstance(m, Value) and symbols(m.ratio) and not several
         if m != value and not isinstance(value, Value) and not unknown:
             raise Unreadable("an equation of unlike things")
         if isinstance(value, Value) and not isinstance(m, Value):
@@ -430,15 +432,15 @@ def _product(a: Answer) -> Answer:
 
 def _consistent(chain: list[Answer]) -> None:
     """Raise Unreadable for a chain such as 1 = 2."""
-    numbers = [a for a in chain if isinstance(a, Value) and not algebra.symbols(a.ratio)]
+    numbers = [a for a in chain if isinstance(a, Value) and not symbols(a.ratio)]
     for a, b in itertools.pairwise(numbers):
-        if algebra.equal(a.ratio, b.ratio) is not True and not _rounded(a, b) and not (
-            algebra.equal(a.ratio, b.ratio) is None and algebra.probes_agree(a.ratio, b.ratio)):  # fmt: skip
+        if equal(a.ratio, b.ratio) is not True and not _rounded(a, b) and not (
+            equal(a.ratio, b.ratio) is None and probes_agree(a.ratio, b.ratio)):  # fmt: skip
             raise Unreadable("the equation contradicts itself")
 
 
 def _rounded(a: Value, b: Value) -> bool:
-    x, y = algebra.real(a.ratio), algebra.real(b.ratio)
+    x, y = real(a.ratio), real(b.ratio)
     return bool(a.digits or b.digits) and x is not None and y is not None and abs(x - y) <= abs(x) / 100
 
 
@@ -517,7 +519,7 @@ def _inequality(ops: list[str], parts: list[Sequence[Token]]) -> Answer:
         raise Unreadable("an inequality that lacks a side")
     if ops == ["!="] and len(values := _several(parts[1])) > 1:  # x != +-1
         left = Reader(parts[0]).whole()
-        return _listed([solved("!=", algebra.add(left, algebra.neg(v.ratio))) for v in values])
+        return _listed([solved("!=", add(left, neg(v.ratio))) for v in values])
     sides: list[Ratio | Infinite] = []
     for part in parts:
         name = _name(part)
@@ -538,7 +540,7 @@ def _inequality(ops: list[str], parts: list[Sequence[Token]]) -> Answer:
             if op == "!=" or left == Infinite(1) or right == Infinite(-1):
                 raise Unreadable("an inequality about infinity")
             continue  # -oo < x says nothing.
-        found.append(solved(op, algebra.add(left, algebra.neg(right))))
+        found.append(solved(op, add(left, neg(right))))
     if not found:
         raise Unreadable("an inequality about infinity")
     if len(found) == 1:
@@ -715,7 +717,7 @@ def _scaled(scale: Sequence[Token], a: Answer) -> Answer:
     if len(scale) > 1 and scale[-1].text == "*":
         scale = scale[:-1]
     factor = number(-1) if [t.text for t in scale] == ["-"] else Reader(scale).whole()
-    return Table(tuple(tuple(algebra.mul(factor, x) for x in row) for row in a.rows))
+    return Table(tuple(tuple(mul(factor, x) for x in row) for row in a.rows))
 
 
 def _quantity(toks: Sequence[Token]) -> Answer:
@@ -768,9 +770,9 @@ def _quantity(toks: Sequence[Token]) -> Answer:
     ratio = reader.whole()
     other = Reader(head, loose=True).whole() if reader.slash else None
     if times != 1:  # 2.5 million
-        ratio = algebra.mul(ratio, number(times))
+        ratio = mul(ratio, number(times))
     if percent:
-        ratio = algebra.div(ratio, number(100))
+        ratio = div(ratio, number(100))
     return Value(ratio, *_digits(head), found, glued, percent, other, any("." in t.text for t in head))
 
 

@@ -10,8 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from cooper_jax.host.verifier.mathematics import algebra
-from cooper_jax.host.verifier.mathematics.algebra import ONE, UNIT, Mono, Poly, Ratio, Unreadable, number
+from cooper_jax.host.verifier.mathematics.algebra.equality import equal, near
+from cooper_jax.host.verifier.mathematics.algebra.numeric import real
+from cooper_jax.host.verifier.mathematics.algebra.ratio import (
+    Ratio,
+    add,
+    atom,
+    div,
+    mul,
+    neg,
+    number,
+    symbols,
+    variable,
+)
+from cooper_jax.host.verifier.mathematics.algebra.sums import PI, UNIT, Mono, Unreadable, fresh
+from cooper_jax.host.verifier.mathematics.algebra.zeros import degree, proportion, same_zeros
 from cooper_jax.host.verifier.mathematics.answer import read, undressed
 from cooper_jax.host.verifier.mathematics.kinds import (
     Answer,
@@ -70,7 +83,7 @@ def text(raw: str) -> Text:
         return Text(raw, _squeezed(bare), letter, sole, (), str(error))
 
 
-def compare(gold: Text, answer: Text, decide: Decide = algebra.equal) -> bool | None:
+def compare(gold: Text, answer: Text, decide: Decide = equal) -> bool | None:
     """Whether two answers are equal, with `decide` for pairs of expressions."""
     if gold.plain and gold.plain == answer.plain:
         return True
@@ -82,7 +95,7 @@ def compare(gold: Text, answer: Text, decide: Decide = algebra.equal) -> bool | 
     results: list[bool | None] = []
     for g in gold.readings:
         for a in answer.readings:
-            algebra.fresh()
+            fresh()
             try:
                 result = Comparison(decide).answers(g.answer, a.answer)
             except (Unreadable, RecursionError):
@@ -168,7 +181,7 @@ class Comparison:
         if isinstance(g, Table) and isinstance(a, Table):
             return self._tables(g, a)
         if isinstance(g, Equation) and isinstance(a, Equation):
-            return _same_zeros(g.zero, a.zero)
+            return same_zeros(g.zero, a.zero)
         if isinstance(g, Inequality) and isinstance(a, Inequality):
             return _same_inequality(g, a)
         return self._collections(g, a)
@@ -179,9 +192,9 @@ class Comparison:
         if g.percent != a.percent:
             part, whole = (g, a) if g.percent else (a, g)
             if self._plain(part, whole):
-                size = algebra.real(part.ratio)
+                size = real(part.ratio)
                 return True if size is not None and abs(size) <= 1 else None
-            hundredfold = self._decide(algebra.mul(part.ratio, number(100)), whole.ratio)
+            hundredfold = self._decide(mul(part.ratio, number(100)), whole.ratio)
             return False if hundredfold is False and self._plain(part, whole) is False else None
         if g.unit is None and a.unit is None:
             return self._plain(g, a)
@@ -196,18 +209,18 @@ class Comparison:
             return None if confusable(g.unit, a.unit) else False
         if g.unit.size == a.unit.size:
             return self._plain(g, a)
-        return self._decide(algebra.mul(g.ratio, number(g.unit.size)), algebra.mul(a.ratio, number(a.unit.size)))
+        return self._decide(mul(g.ratio, number(g.unit.size)), mul(a.ratio, number(a.unit.size)))
 
     def _one_unit(self, measured: Value, bare: Value) -> bool | None:
-        if (spelled := _spelled(bare)) is not None and not algebra.symbols(measured.ratio):
+        if (spelled := _spelled(bare)) is not None and not symbols(measured.ratio):
             return self._values(measured, spelled)
         same = self._plain(measured, bare)
         assert measured.unit is not None
         if ("angle", 1) in measured.unit.dimensions and same is not True:
-            radians = algebra.mul(measured.ratio, algebra.div(algebra.atom(algebra.PI), number(180)))
+            radians = mul(measured.ratio, div(atom(PI), number(180)))
             return True if self._decide(radians, bare.ratio) else same
         if same is False and any(
-            self._decide(algebra.mul(measured.ratio, number(rate)), bare.ratio) for rate in conversions(measured.unit)
+            self._decide(mul(measured.ratio, number(rate)), bare.ratio) for rate in conversions(measured.unit)
         ):
             return None  # 1.5 hours and 90: the question may have asked for minutes
         return None if same and measured.glued else same
@@ -227,7 +240,7 @@ class Comparison:
             return None
         if same or not (g.digits or a.digits):
             # 2.83x for 2 sqrt(2) x: a rounding again.
-            return None if same is False and (g.inexact or a.inexact) and algebra.near(g.ratio, a.ratio) else same
+            return None if same is False and (g.inexact or a.inexact) and near(g.ratio, a.ratio) else same
         if same is None:
             return None
         open_to = [_rounds(x, y) for x, y in ((g, a), (a, g)) if x.digits]
@@ -240,7 +253,7 @@ class Comparison:
             same = self._decide(x.value, y.ratio)
             if same:
                 return True
-            return same if algebra.symbols(x.value) <= algebra.symbols(y.ratio) else None
+            return same if symbols(x.value) <= symbols(y.ratio) else None
         if isinstance(y, Value) and y.unit is None and (named := _NUMBERS.get(x.text.casefold())) is not None:
             return self._decide(number(named), y.ratio)
         return True if y == Group("{", ()) and _normal(x.text) in _EMPTY else None
@@ -251,9 +264,7 @@ class Comparison:
             digits = Fraction(int(x.digits)) if x.digits.isdigit() else None
             return None if y.ratio.rational in (digits, _in_ten(x)) else False
         if len(x.parts) == 2 and isinstance(x.parts[0], Value) and isinstance(x.parts[1], Value):
-            return (
-                None if self._decide(algebra.div(x.parts[0].ratio, x.parts[1].ratio), y.ratio) is not False else False
-            )
+            return None if self._decide(div(x.parts[0].ratio, x.parts[1].ratio), y.ratio) is not False else False
         return None
 
     def _ratios(self, g: Colon, a: Colon) -> bool | None:
@@ -270,7 +281,7 @@ class Comparison:
             return None
         if not (q.ratio.num and s.ratio.num):  # pyright: ignore
             return False  # on the hour, not a ratio
-        cross = algebra.mul(p.ratio, s.ratio), algebra.mul(q.ratio, r.ratio)  # pyright: ignore
+        cross = mul(p.ratio, s.ratio), mul(q.ratio, r.ratio)  # pyright: ignore
         return False if self._decide(*cross) is False else None
 
     # Names.
@@ -281,14 +292,14 @@ class Comparison:
                 return self.answers(g.value, a.value)
             left, right = _as_equation(g), _as_equation(a)
             if left and right and (_has_symbols(g) or _has_symbols(a)):
-                return _same_zeros(left.zero, right.zero)
+                return same_zeros(left.zero, right.zero)
             if "(" in g.name and "(" in a.name:
                 return None  # f(x) = x and f(t) = t
             return False if self.answers(g.value, a.value) is False else None
         for x, y in ((g, a), (a, g)):
             if isinstance(x, Named) and isinstance(y, Equation):
                 equation = _as_equation(x)
-                return _same_zeros(equation.zero, y.zero) if equation else None
+                return same_zeros(equation.zero, y.zero) if equation else None
             if isinstance(x, Named) and isinstance(y, Region) and x.symbol and y.of not in (None, _only(x.name)):
                 return None  # x in (0, 1) and 0 < y < 1
             if isinstance(x, Named) and isinstance(y, System):
@@ -456,8 +467,8 @@ def _one_letter_off(g: Ratio, a: Ratio) -> bool:
     x, y = _letter(g), _letter(a)
     if x and y:
         return x.lower() == y.lower()
-    extra = algebra.symbols(g) ^ algebra.symbols(a)
-    if len(extra) == 2 and extra <= _COUNTERS and len(algebra.symbols(g)) == len(algebra.symbols(a)):
+    extra = symbols(g) ^ symbols(a)
+    if len(extra) == 2 and extra <= _COUNTERS and len(symbols(g)) == len(symbols(a)):
         return True  # k pi and n pi, for all k and n
     if len(extra) == 1 and extra <= _UNIT_LIKE:
         at_one = {frozenset((b, r) for b, r in m if b != ("v", *extra)): c for m, c in (*g.num.items(), *a.num.items())}
@@ -487,8 +498,8 @@ def _letter(a: Ratio) -> str:
 
 def _rounds(decimal: Value, other: Value) -> bool | None:
     """True: `decimal` is `other` as printed. None: a shorter rounding of it. False: another number."""
-    value, exact = algebra.real(decimal.ratio), algebra.real(other.ratio)
-    if value is None or exact is None or abs(value - exact) > algebra.real(number(decimal.step)):
+    value, exact = real(decimal.ratio), real(other.ratio)
+    if value is None or exact is None or abs(value - exact) > real(number(decimal.step)):
         return False
     finite = other.ratio.rational
     if finite is not None and not finite % decimal.step:
@@ -496,7 +507,7 @@ def _rounds(decimal: Value, other: Value) -> bool | None:
     if finite is not None and _decimals(finite):
         return None if decimal.digits >= ROUNDED else False
     # Rounded, or cut off: floating point prints 2/3 as 0.6666666666666666.
-    nearest = 2 * abs(value - exact) <= algebra.real(number(decimal.step)) or abs(value) < abs(exact)
+    nearest = 2 * abs(value - exact) <= real(number(decimal.step)) or abs(value) < abs(exact)
     if decimal.digits >= PRINTED and nearest:
         return True
     return None if decimal.digits >= ROUNDED else False
@@ -519,8 +530,8 @@ def _same_words(g: Words, a: Words) -> bool | None:
         return True
     if x == y:
         # None and none are one word; ABC and abc may be a triangle and a product.
-        symbols = g.value is not None and a.value is not None and (len(x) < 3 or g.text.isupper() != a.text.isupper())
-        return None if symbols and x not in _SYNONYMS else True
+        may_be = g.value is not None and a.value is not None and (len(x) < 3 or g.text.isupper() != a.text.isupper())
+        return None if may_be and x not in _SYNONYMS else True
     if g.value is not None and a.value is not None and g.value == a.value:
         told = len(x) == 2 and not {x, y} & _POLARITY.keys() and not _ROMAN.fullmatch(g.text)
         return True if told else None
@@ -565,7 +576,7 @@ def _same_based(g: Based, a: Based) -> bool | None:
 
 def _as_equation(a: Named) -> Equation | None:
     if a.symbol and isinstance(a.value, Value):
-        return Equation(algebra.add(algebra.variable(a.name), algebra.neg(a.value.ratio)))
+        return Equation(add(variable(a.name), neg(a.value.ratio)))
     return None
 
 
@@ -574,41 +585,13 @@ def _only(name: str) -> Mono:
 
 
 def _has_symbols(a: Named) -> bool:
-    return isinstance(a.value, Value) and bool(algebra.symbols(a.value.ratio))
-
-
-def _factor(p: Poly, q: Poly) -> Ratio | None:
-    """The constant k with q = k p, or None."""
-    if p.keys() != q.keys():
-        return None
-    m = next(iter(p))
-    k = q[m] / p[m]
-    return number(k) if all(q[n] == k * c for n, c in p.items()) else None
-
-
-def _same_zeros(g: Ratio, a: Ratio) -> bool | None:
-    """Whether g = 0 and a = 0 say the same."""
-    if not g.num or not a.num:
-        return not g.num and not a.num
-    g, a = algebra.without_denominators(g), algebra.without_denominators(a)
-    if _factor(g.num, a.num) is not None:
-        return True
-    degrees = algebra.degree(g.num), algebra.degree(a.num)
-    if None in degrees:
-        return None
-    if algebra.symbols(g) != algebra.symbols(a):
-        return False if degrees == (1, 1) else None
-    if degrees == (1, 1):
-        slopes = ({m: c for m, c in r.num.items() if algebra.degree({m: c})} for r in (g, a))
-        plain = all(m == ONE or algebra.degree({m: c}) for r in (g, a) for m, c in r.num.items())
-        return False if plain and all(slopes) else None
-    return False if algebra.zeros_differ(g.num, a.num) else None
+    return isinstance(a.value, Value) and bool(symbols(a.value.ratio))
 
 
 def _same_inequality(g: Inequality, a: Inequality) -> bool | None:
-    k = _factor(g.low.num, a.low.num) if g.low.den == a.low.den == UNIT else None
+    k = proportion(g.low.num, a.low.num) if g.low.den == a.low.den == UNIT else None
     if k is None:
-        linear = g.low.den == a.low.den == UNIT and algebra.degree(g.low.num) == algebra.degree(a.low.num) == 1
+        linear = g.low.den == a.low.den == UNIT and degree(g.low.num) == degree(a.low.num) == 1
         return False if linear else None
     positive = (k.rational or 0) > 0
     if g.op == a.op:

@@ -3,8 +3,20 @@
 from collections.abc import Sequence
 from fractions import Fraction
 
-from cooper_jax.host.verifier.mathematics import algebra
-from cooper_jax.host.verifier.mathematics.algebra import PI, Ratio, TooBig, Unreadable, number, variable
+from cooper_jax.host.verifier.mathematics.algebra.functions import function
+from cooper_jax.host.verifier.mathematics.algebra.powers import power, root
+from cooper_jax.host.verifier.mathematics.algebra.ratio import (
+    Ratio,
+    add,
+    args_key,
+    atom,
+    div,
+    mul,
+    neg,
+    number,
+    variable,
+)
+from cooper_jax.host.verifier.mathematics.algebra.sums import PI, TooBig, Unreadable
 from cooper_jax.host.verifier.mathematics.tokens import Token
 
 MAX_DEPTH = 64
@@ -40,7 +52,7 @@ class Reader:
         while self._sign_next():
             negative = self._is_negative(self._next())
             term = self._term()
-            total = algebra.add(total, algebra.neg(term) if negative else term)
+            total = add(total, neg(term) if negative else term)
         return total
 
     def _sign_next(self) -> bool:
@@ -59,7 +71,7 @@ class Reader:
         while self._sign_next():
             negative ^= self._is_negative(self._next())
         value = self._product()
-        return algebra.neg(value) if negative else value
+        return neg(value) if negative else value
 
     def _product(self) -> Ratio:
         value = self._chain()
@@ -78,12 +90,12 @@ class Reader:
                         self.at = start
                         right = self._chain()
                     else:
-                        right = algebra.div(right, self._chain())
-                value = algebra.div(value, right)
+                        right = div(right, self._chain())
+                value = div(value, right)
             else:
                 right = self._chain()
-                value = algebra.mul(value, right) if token.text == "*" else algebra.function("mod", value, right)
-            value = algebra.neg(value) if negative else value
+                value = mul(value, right) if token.text == "*" else function("mod", value, right)
+            value = neg(value) if negative else value
         return value
 
     def _chain(self) -> Ratio:
@@ -95,7 +107,7 @@ class Reader:
             last, token = self.tokens[self.at - 1], self.tokens[self.at]
             if token.kind == "num" and not self._powered and (last.kind == "num" or self._ahead().text != "^"):
                 raise Unreadable("a number behind another factor")
-            value = algebra.mul(value, self._factor())
+            value = mul(value, self._factor())
         return value
 
     def _mixed(self) -> Ratio | None:
@@ -143,7 +155,7 @@ class Reader:
         while (token := self.peek()) is not None and token.kind == "op" and token.text == "^":
             self._next()
             exponent = self._script()
-            value = self._postfix(algebra.power(value, exponent))
+            value = self._postfix(power(value, exponent))
             if (token := self.peek()) is not None and token.text == "^":
                 raise Unreadable("a power of a power without brackets")
             self._powered = True
@@ -155,13 +167,13 @@ class Reader:
                 self._next()
                 double = (after := self.peek()) is not None and after.kind == "op" and after.text == "!"
                 self.at += double
-                value = algebra.function("factorial2" if double else "factorial", value)
+                value = function("factorial2" if double else "factorial", value)
             elif token.kind == "degree":
                 self._next()
-                value = algebra.mul(value, algebra.div(algebra.atom(PI), number(180)))
+                value = mul(value, div(atom(PI), number(180)))
             elif token.kind == "percent":
                 self._next()
-                value = algebra.div(value, number(100))
+                value = div(value, number(100))
             else:
                 break
         return value
@@ -174,7 +186,7 @@ class Reader:
         if token.kind == "op" and token.text in "+-":
             self._next()
             value = self._atom()
-            return algebra.neg(value) if token.text == "-" else value
+            return neg(value) if token.text == "-" else value
         if token.kind == "word" and len(token.text) > 1:
             raise Unreadable("an exponent of several letters without braces")
         value = self._atom()
@@ -182,7 +194,7 @@ class Reader:
         if (after := self.peek()) is not None and after.kind == "op" and after.text == "^" and token.text != "{":
             self._next()
             self._deeper()
-            value = algebra.power(value, self._script())
+            value = power(value, self._script())
             self.depth -= 1
         return value
 
@@ -232,13 +244,13 @@ class Reader:
             value = self.sum()
             self._expect("bar", "|")
             self._bars -= 1
-            return algebra.function("abs", value)
+            return function("abs", value)
         if kind == "frac":
             top = self._argument()
-            return algebra.div(top, self._argument())
+            return div(top, self._argument())
         if kind == "binom":
             top = self._argument()
-            return algebra.function("binom", top, self._argument())
+            return function("binom", top, self._argument())
         if kind == "sqrt":
             return self._root()
         if kind == "fn":
@@ -262,7 +274,7 @@ class Reader:
             letters = letters[:-1]
         value = number(1)
         for letter in letters:
-            value = algebra.mul(value, variable(letter))
+            value = mul(value, variable(letter))
         return value
 
     def _name(self, token: Token) -> Ratio:
@@ -275,7 +287,7 @@ class Reader:
                 self._next()
                 args.append(self.sum())
             self._expect("close", ")")
-            return algebra.atom(("f", f"{token.text}()", *algebra.args_key(args)))
+            return atom(("f", f"{token.text}()", *args_key(args)))
         return variable(token.text)
 
     def _bracketed(self, token: Token) -> Ratio:
@@ -286,9 +298,9 @@ class Reader:
         self._bars = bars
         self._expect("close", _CLOSE[token.text])
         if token.text == "\\lfloor":
-            return algebra.function("floor", value)
+            return function("floor", value)
         if token.text == "\\lceil":
-            return algebra.function("ceil", value)
+            return function("ceil", value)
         return value
 
     def _root(self) -> Ratio:
@@ -305,8 +317,8 @@ class Reader:
                 raise Unreadable("a root of several digits without braces")
             self._next()
             assert token.value is not None
-            return algebra.root(number(token.value), int(degree))
-        return algebra.root(self._argument(), int(degree))
+            return root(number(token.value), int(degree))
+        return root(self._argument(), int(degree))
 
     def _function(self, name: str) -> Ratio:
         exponent: Ratio | None = None
@@ -323,7 +335,7 @@ class Reader:
         if name in ("max", "min", "gcd", "lcm"):
             if base is not None or exponent is not None:
                 raise Unreadable(f"a script on {name}")
-            return algebra.function(name, *args)
+            return function(name, *args)
         if len(args) != 1:
             if name == "log" and base is None and len(args) == 2:
                 args, base = args[:1], args[1]
@@ -334,17 +346,17 @@ class Reader:
                 raise Unreadable(f"a subscript on {name}")
             if base.rational == 1:
                 raise Unreadable("logarithm to base one")
-            value = algebra.div(algebra.function("ln", args[0]), algebra.function("ln", base))
+            value = div(function("ln", args[0]), function("ln", base))
         elif exponent is not None and exponent.rational == -1:
             name = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "sinh": "arcsinh", "cosh": "arccosh"}.get(
                 name, ""
             )
             if not name:
                 raise Unreadable("an inverse function")
-            return algebra.function(name, args[0])
+            return function(name, args[0])
         else:
-            value = algebra.function(name, args[0])
-        return value if exponent is None else algebra.power(value, exponent)
+            value = function(name, args[0])
+        return value if exponent is None else power(value, exponent)
 
     def _function_args(self, name: str) -> list[Ratio]:
         token = self.peek()
@@ -363,10 +375,10 @@ class Reader:
         # sin 2x cos x: the argument ends before a sign or the next function.
         if token.kind == "op" and token.text == "-":
             self._next()
-            return [algebra.neg(self._factor())]
+            return [neg(self._factor())]
         value = self._factor()
         while self._factor_next() and self.tokens[self.at].kind not in ("fn", "big", "open", "bar"):
-            value = algebra.mul(value, self._factor())
+            value = mul(value, self._factor())
         return [value]
 
     def _big(self, name: str) -> Ratio:
@@ -384,7 +396,7 @@ class Reader:
                 high = self._script()
             else:
                 raise Unreadable(f"{name} without bounds")
-        return algebra.atom(("f", f"{name} {index}", *algebra.args_key([low, high, self._product()])))
+        return atom(("f", f"{name} {index}", *args_key([low, high, self._product()])))
 
     def matrix(self) -> tuple[str, Matrix]:
         """The rest of `\\begin{name} ... \\end{name}`."""
@@ -462,6 +474,6 @@ def _determinant(rows: Matrix) -> Ratio:
     total = number(0)
     for k, head in enumerate(first):
         minor = tuple(row[:k] + row[k + 1 :] for row in rows[1:])
-        term = algebra.mul(head, _determinant(minor))
-        total = algebra.add(total, algebra.neg(term) if k % 2 else term)
+        term = mul(head, _determinant(minor))
+        total = add(total, neg(term) if k % 2 else term)
     return total

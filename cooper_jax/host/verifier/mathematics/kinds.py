@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from cooper_jax.host.verifier.mathematics import algebra
-from cooper_jax.host.verifier.mathematics.algebra import Mono, Ratio
+from cooper_jax.host.verifier.mathematics.algebra.numeric import real
+from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio
+from cooper_jax.host.verifier.mathematics.algebra.sums import Mono
 from cooper_jax.host.verifier.mathematics.expression import Matrix
 from cooper_jax.host.verifier.mathematics.units import Unit
 
@@ -94,7 +95,7 @@ class End:
     @property
     def number(self) -> Any:
         """For ordering."""
-        return self.sign * float("inf") if self.at is None else algebra.real(self.at)
+        return self.sign * float("inf") if self.at is None else real(self.at)
 
 
 @dataclass(frozen=True)

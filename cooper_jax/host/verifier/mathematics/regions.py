@@ -1,7 +1,9 @@
 """Sets of real numbers: unions of intervals with exact ends, from inequalities, brackets and points."""
 
-from cooper_jax.host.verifier.mathematics import algebra
-from cooper_jax.host.verifier.mathematics.algebra import Mono, Ratio, Unreadable
+from cooper_jax.host.verifier.mathematics.algebra.equality import equal
+from cooper_jax.host.verifier.mathematics.algebra.numeric import real
+from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, div, neg, symbols
+from cooper_jax.host.verifier.mathematics.algebra.sums import UNIT, Mono, Poly, Unreadable
 from cooper_jax.host.verifier.mathematics.kinds import (
     Answer,
     End,
@@ -18,8 +20,8 @@ from cooper_jax.host.verifier.mathematics.kinds import (
 
 def solved(op: str, low: Ratio) -> Answer:
     """`low` op 0 as a region of the one monomial it is linear in, or as it stands."""
-    constant: algebra.Poly = {}
-    slope: dict[Mono, algebra.Poly] = {}
+    constant: Poly = {}
+    slope: dict[Mono, Poly] = {}
     for m, c in low.num.items():
         fixed = frozenset((a, r) for a, r in m if a[0] in ("p", "c", "pi", "e", "i"))
         free = m - fixed
@@ -27,15 +29,15 @@ def solved(op: str, low: Ratio) -> Answer:
             slope.setdefault(free, {})[fixed] = c
         else:
             constant[m] = c
-    if low.den != algebra.UNIT or len(slope) != 1 or not _simple(next(iter(slope))):
-        if not slope and not algebra.symbols(low):
+    if low.den != UNIT or len(slope) != 1 or not _simple(next(iter(slope))):
+        if not slope and not symbols(low):
             raise Unreadable("an inequality of numbers")
         return Inequality(op, low)
     ((free, factor),) = slope.items()
-    scale = Ratio(factor, algebra.UNIT)
-    sign = algebra.real(scale)
-    bound = algebra.div(algebra.neg(Ratio(constant, algebra.UNIT)), scale)
-    if sign is None or algebra.real(bound) is None:
+    scale = Ratio(factor, UNIT)
+    sign = real(scale)
+    bound = div(neg(Ratio(constant, UNIT)), scale)
+    if sign is None or real(bound) is None:
         return Inequality(op, low)
     infinite = End(None, False, -1), End(None, False, 1)
     if op == "!=":
@@ -84,7 +86,7 @@ DOMAINS = {"the set R", "all real numbers", "all reals", "real numbers"}
 def _end(a: Answer, closed: bool, side: int) -> End | None:
     if isinstance(a, Infinite):
         return End(None, False, a.sign) if a.sign == side else None
-    if isinstance(a, Value) and a.unit is None and not a.percent and algebra.real(a.ratio) is not None:
+    if isinstance(a, Value) and a.unit is None and not a.percent and real(a.ratio) is not None:
         return End(a.ratio, closed)
     return None
 
@@ -153,6 +155,6 @@ def _inner(a: End, b: End, side: int) -> End:
 
 
 def _order(a: End, b: End) -> int:
-    if a.at is not None and b.at is not None and algebra.equal(a.at, b.at):
+    if a.at is not None and b.at is not None and equal(a.at, b.at):
         return 0
     return (a.number > b.number) - (a.number < b.number)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from cooper_jax.host.verifier.mathematics.algebra import Unreadable
+from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
 
 _BASES = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _DIGITS = r"\(?\d[\dA-Fa-f.]{0,200}\)?"

@@ -12,8 +12,11 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from cooper_jax.host.verifier.mathematics import algebra, exact
-from cooper_jax.host.verifier.mathematics.algebra import Atom, Poly, Ratio, Unreadable
+from cooper_jax.host.verifier.mathematics import exact
+from cooper_jax.host.verifier.mathematics.algebra.equality import coincide, equal, probes_agree
+from cooper_jax.host.verifier.mathematics.algebra.functions import function
+from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, functions_in, symbols, variable
+from cooper_jax.host.verifier.mathematics.algebra.sums import Atom, Poly, Unreadable
 from cooper_jax.host.verifier.mathematics.exact import Text
 
 # ruff: noqa: SIM905 (a list of words)
@@ -37,7 +40,7 @@ _COMMANDS = set(
 def warm() -> None:
     """Import what is slow to import, and parse once, so that no job pays for it."""
     _latex(r"\frac{1}{2}")
-    _decide(algebra.function("sin", algebra.variable("x")), algebra.function("sin", algebra.variable("x")))
+    _decide(function("sin", variable("x")), function("sin", variable("x")))
 
 
 def compare(gold: Text, answer: Text) -> bool | None:
@@ -60,15 +63,15 @@ def readable(reference: Text) -> bool:
 
 
 def _decide(a: Ratio, b: Ratio) -> bool | None:
-    same = algebra.equal(a, b)
+    same = equal(a, b)
     if same is not None:
         return same
-    if algebra.symbols(a) != algebra.symbols(b) or not algebra.probes_agree(a, b):
+    if symbols(a) != symbols(b) or not probes_agree(a, b):
         return None
-    there, here = algebra.functions(a), algebra.functions(b)
+    there, here = functions_in(a), functions_in(b)
     if ("log" in there) != ("log" in here) or (here - there) & {"factorial", "factorial2"}:
         return None
-    if algebra.coincide(a, b):
+    if coincide(a, b):
         return True
     try:
         return True if _zero(_sum(_over(a), {}) - _sum(_over(b), {})) else None

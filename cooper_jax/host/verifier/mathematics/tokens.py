@@ -7,7 +7,7 @@ import unicodedata
 from fractions import Fraction
 from typing import NamedTuple
 
-from cooper_jax.host.verifier.mathematics.algebra import TooBig, Unreadable
+from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable
 from cooper_jax.host.verifier.mathematics.units import letters, unit
 
 MAX_LENGTH = 4000
