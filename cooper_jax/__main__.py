@@ -3,7 +3,6 @@
 import errno
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -109,19 +108,20 @@ def main(argv: list[str] | None = None) -> None:
 def _run(name: str, command: Command, args: list[str]) -> None:
     import tyro
 
-    module = import_module(f"cooper_jax.{command.module}")
-    program: Callable[[Any], Any] = getattr(module, command.function)
     path = args[0] if args and not args[0].startswith("-") else ""
     if name == "annotate" and path.endswith((".jsonl", ".parquet")):
-        of_file = tyro.cli(module.FromFile, args=args[1:], prog="cooper annotate IN", description=command.help)
-        return module.annotate_file(path, of_file)
+        annotate = import_module("cooper_jax.programs.annotate")
+        of_file = tyro.cli(annotate.FromFile, args=args[1:], prog="cooper annotate IN", description=command.help)
+        return annotate.annotate_file(path, of_file)
     if command.options:
-        kind = getattr(module, command.options)
-        return program(tyro.cli(kind, args=args, prog=f"cooper {name}", description=command.help))
-    return program(_configured(name, command, module, path, args[1:] if path else args))
+        kind = getattr(import_module(f"cooper_jax.{command.module}"), command.options)
+        chosen = tyro.cli(kind, args=args, prog=f"cooper {name}", description=command.help)
+    else:
+        chosen = _configured(name, command, path, args[1:] if path else args)
+    getattr(import_module(f"cooper_jax.{command.module}"), command.function)(chosen)
 
 
-def _configured(name: str, command: Command, module: Any, path: str, args: list[str]) -> Any:
+def _configured(name: str, command: Command, path: str, args: list[str]) -> Any:
     """What a program with a config file is called with: the configuration, overridden by the options."""
     import tyro
 
@@ -132,24 +132,25 @@ def _configured(name: str, command: Command, module: Any, path: str, args: list[
     default = name == "demo" or asked is not None
     config.require(bool(path) or default, f"cooper {name} needs a config file first: cooper {name} configs/toy.py")
     start = config.load(path or config.builtin("toy.py"))
-    own = list(options.settings(module.Demo(start), skip="config")) if name == "demo" else []
+    demo = import_module("cooper_jax.programs.demo") if name == "demo" else None
+    own = list(options.settings(demo.Demo(start), skip="config")) if demo else []
     if asked is not None:
         topic = args[asked + 1] if asked + 1 < len(args) else ""
-        hidden = module.INSTEAD if name == "demo" else ()
+        hidden = demo.INSTEAD if demo else ()
         print(options.help_text(name, command.help, start, path or "configs/toy.py", topic, own, hidden), flush=True)
         sys.exit(0)
     options.check(name, args, start, [setting.name for setting in own])
-    kind, given = (module.Demo, module.Demo(start)) if name == "demo" else (config.Config, start)
+    given: Any = demo.Demo(start) if demo else start
     chosen = tyro.cli(
-        kind,
+        type(given),
         default=given,
         args=args,
         prog=f"cooper {name} CONFIG",
         description=command.help,
         config=(tyro.conf.AvoidSubcommands,),  # A section that may be None is one of the options, not a command.
     )
-    if name == "demo":
-        module.check(chosen, start)
+    if demo:
+        demo.check(chosen, start)
     return chosen
 
 

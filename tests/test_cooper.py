@@ -16,17 +16,18 @@ from cooper_jax.config import Config
 from cooper_jax.cooper import train
 from cooper_jax.device import jits
 from cooper_jax.programs.evaluate import evaluate
+from cooper_jax.run import metric_table
 from cooper_jax.run.curves import records
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
 
 LOGGED = """
-reward/mean reward/std reward/zero_std_groups rule/accuracy rule/unknown rm/agreement rm/precision rm/recall rm/auroc
-rm/false_positive_rate rm/gap pairs/valid pairs/valid_rate reward_model/accuracy reward_model/margin policy/kl
-policy/entropy policy/clip_fraction policy/sampler_ratio policy/sampler_gap completion/length completion/truncated
-seconds/rollout seconds/encode seconds/wait seconds/decode seconds/score seconds/prepare seconds/policy
-seconds/verify seconds/assistant seconds/reward seconds/log seconds/step tokens_per_second
+reward/mean reward/std reward/zero_std_groups rule/accuracy rule/unknown score/agreement score/precision score/recall
+score/auroc score/false_positive_rate score/gap pairs/valid pairs/valid_rate rm_update/accuracy rm_update/margin
+policy/kl policy/entropy policy/clip_fraction policy/sampler_ratio policy/sampler_gap completion/length completion/truncated
+seconds/rollout seconds/encode seconds/wait seconds/decode seconds/score seconds/prepare seconds/policy_update
+seconds/verify seconds/assistant seconds/rm_update seconds/log seconds/step tokens_per_second
 """
 
 
@@ -38,6 +39,10 @@ def test_the_chain_of_programs(started: Config, fresh_steps: None, capsys: pytes
     assert [r["step"] for r in rows] == [1, 2, 3, 4]
     missing = [name for name in LOGGED.split() if not any(name in r for r in rows)]
     assert not missing
+    logged = {name for folder in (cfg.dir, cfg.sft.dir, cfg.fit.dir) for row in records(folder) for name in row} - {
+        "step"
+    }
+    assert not [name for name in logged if not metric_table.explained(name)], "docs/metrics.md does not explain these"
     # A warm start of so few steps is right now and then: of 16 slots 4 or more were filled in each step on five seeds.
     assert any(r["pairs/valid"] > 0 for r in rows) and ["eval/accuracy" in r for r in rows] == [False, True] * 2
     for r in rows:

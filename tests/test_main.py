@@ -10,6 +10,8 @@ import pytest
 from runs import TOY, fails
 
 from cooper_jax.__main__ import COMMANDS, main
+from cooper_jax.config import READS, load, reads
+from cooper_jax.programs import options
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
@@ -21,7 +23,7 @@ def test_mistakes_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "ten" in fails(capsys, "train", TOY, "--steps", "ten", code=2)
     assert "needs a config file first" in fails(capsys, "train")
     assert "no such file" in fails(capsys, "train", str(tmp_path / "none.py"))
-    for options, message in (
+    for given, message in (
         (
             ["--rollout.group", "1"],
             "rollout.group = 1: an advantage compares a completion with its group; use 2 or more",
@@ -41,7 +43,7 @@ def test_mistakes_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_pa
             "cooper annotate",
         ),
     ):
-        assert message in fails(capsys, "train", TOY, "--dir", str(tmp_path / "run"), *options), options
+        assert message in fails(capsys, "train", TOY, "--dir", str(tmp_path / "run"), *given), given
 
 
 def test_ctrl_c_is_told_what_is_true_of_the_program(
@@ -64,9 +66,45 @@ def test_help_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in fails(capsys, "--help", code=0) for name in COMMANDS)
     assert "--dtype" in fails(capsys, "export", "--help", code=0)
     assert "--deadline" in fails(capsys, "verify", "--help", code=0)
-    for name in (name for name, command in COMMANDS.items() if not command.options):
-        said = fails(capsys, name, "--help", code=0)
-        assert "--policy.optim.lr" in said and "Optimizer steps on each batch (mu)" in said
+    said = fails(capsys, "train", TOY, "--help", "grpo", code=0)
+    assert "--grpo.updates INT  (default: 1)" in said and "Optimizer steps on each batch (mu)" in said
+
+
+@pytest.mark.parametrize("program", READS)
+def test_a_program_shows_what_it_reads_on_three_screens(program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = fails(capsys, program, TOY, "--help", code=0)
+    assert len(said.splitlines()) <= 165
+    cfg = load(TOY)
+    for setting in options.settings(cfg):
+        section = ".".join(setting.name.split(".")[:2]).replace("_", "-")
+        shown = f"{setting.option} " in said or (setting.name.count(".") > 1 and f"--{section}.*" in said)
+        if not reads(program, setting.name):
+            assert f"{setting.option} " not in said
+        elif program != "demo":
+            assert shown, setting.name
+
+
+def test_every_setting_is_explained_and_read() -> None:
+    for setting in options.settings(load(TOY)):
+        assert any(reads(program, setting.name) for program in READS), f"nobody reads {setting.name}"
+        assert setting.about, f"{setting.name} has no docstring"
+
+
+@pytest.mark.parametrize(
+    ("program", "args", "message"),
+    [
+        ("train", ["--fit.steps", "3"], "cooper train does not read --fit.steps; cooper fit-reward does"),
+        ("sft", ["--policy.init=x"], "cooper sft does not read --policy.init; cooper annotate and cooper train do"),
+        ("evaluate", ["--no-train-reward"], "cooper evaluate does not read --train-reward; cooper train does"),
+        ("fit-reward", ["--grpo.no-packed"], "cooper fit-reward does not read --grpo.packed"),
+        ("train", ["--rollout.promts", "4"], "no option --rollout.promts; did you mean --rollout.prompts"),
+        ("train", ["--help", "nothing"], "cooper train has no setting nothing"),
+    ],
+)
+def test_an_option_of_another_program_names_it(
+    program: str, args: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in fails(capsys, program, TOY, *args, code=2)
 
 
 def test_the_command_starts_without_jax() -> None:

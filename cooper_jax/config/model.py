@@ -38,13 +38,19 @@ class Model:
     """
 
     vocab: int = 0
+    """V: rows of the embedding."""
     width: int = 0
+    """D: of the residual stream."""
     layers: int = 0
+    """L."""
     heads: int = 0
+    """N: of queries."""
     kv_heads: int = 0
+    """K: of keys and values."""
     head_dim: int = 0
+    """H: of a head."""
     hidden: int = 0
-    """Width of the SwiGLU."""
+    """F: width of the SwiGLU."""
     qkv_bias: bool = True
     """Biases on queries, keys and values: Qwen2."""
     qk_norm: bool = False
@@ -52,8 +58,11 @@ class Model:
     tied: bool = True
     """Share the embedding with the output head."""
     rope_theta: float = 10_000.0
+    """Base of the rotary frequencies."""
     rope_scaling: RopeScaling | None = None
+    """Stretched frequencies: Llama 3.1 and later."""
     norm_eps: float = 1e-6
+    """Added to the mean square in RMSNorm."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Compute type of the blocks; weights, softmax, log-probs, score and loss are float32 in either case."""
     remat: Literal["none", "products", "full"] = "full"

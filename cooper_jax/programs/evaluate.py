@@ -47,15 +47,13 @@ def evaluate(cfg: Config) -> Result:
     require(len(names) == len(set(names)), f"evaluation.sets: {', '.join(names)}: name each once")
     sets = {name: benchmarks.read(name, path) for name, path in named}
     asked = {name: questions for name, questions in sets.items() if name in benchmarks.POLICY}
-    folder = Path(f"{Path(cfg.dir)}-evaluation") if hf.is_folder(cfg.dir) else Path(cfg.dir)
-    directory.make_dir(str(folder))
-    records = _policy(cfg, asked, folder) if asked or not sets else []
+    records = _policy(cfg, asked) if asked or not sets else []
     labelled = {name: rows for name, rows in sets.items() if name in benchmarks.REWARD}
-    records += _reward(cfg, labelled, folder) if labelled else []
-    return Result(folder, records)
+    records += _reward(cfg, labelled) if labelled else []
+    return Result(_folder(cfg, "evaluation" if asked or not sets else "verifybench"), records)
 
 
-def _policy(cfg: Config, sets: dict[str, list[Question]], folder: Path) -> list[dict[str, Any]]:
+def _policy(cfg: Config, sets: dict[str, list[Question]]) -> list[dict[str, Any]]:
     records, rows = [], []
     with machine.machine(cfg, policy=replace(cfg.policy, init=cfg.dir)) as here:
         found = {name: _usable(name, asked, here) for name, asked in sets.items()}
@@ -80,7 +78,7 @@ def _policy(cfg: Config, sets: dict[str, list[Question]], folder: Path) -> list[
             r["set"], f"{k} at {r['temperature']:g}" if r["temperature"] else "greedy", _cell(r["accuracy"]) + error,
             *votes, f"{r['length']:.0f}", _cell(r["truncated"]), _cell(r["unknown"]), f"{r['questions']:.0f}",
         )  # fmt: skip
-    _finish(folder, "evaluation", table, records, rows)
+    _finish(cfg, "evaluation", table, records, rows)
     return records
 
 
@@ -91,7 +89,7 @@ def _usable(name: str, asked: Sequence[Question], here: Machine) -> list[Questio
     return [question for question in asked if question.problem in kept]
 
 
-def _reward(cfg: Config, sets: dict[str, list[Labelled]], folder: Path) -> list[dict[str, Any]]:
+def _reward(cfg: Config, sets: dict[str, list[Labelled]]) -> list[dict[str, Any]]:
     records, rows = [], []
     with machine.machine(cfg, reward=replace(cfg.reward, init=cfg.dir)) as here:
         found = {name: _fitting(name, labelled, here) for name, labelled in sets.items()}
@@ -107,7 +105,7 @@ def _reward(cfg: Config, sets: dict[str, list[Labelled]], folder: Path) -> list[
         for name, value in list(record.items())[1:]:
             table.add_row(record["set"], name, str(int(value)) if name in _COUNTS else _cell(value))
         table.add_section()
-    _finish(folder, "verifybench", table, records, rows)
+    _finish(cfg, "verifybench", table, records, rows)
     return records
 
 
@@ -127,7 +125,14 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _finish(folder: Path, name: str, table: Table, records: list[dict[str, Any]], rows: list[Row]) -> None:
+def _folder(cfg: Config, name: str) -> Path:
+    """The run, or a folder beside a Hugging Face folder, which is not ours to write into."""
+    return Path(f"{Path(cfg.dir)}-{name}") if hf.is_folder(cfg.dir) else Path(cfg.dir)
+
+
+def _finish(cfg: Config, name: str, table: Table, records: list[dict[str, Any]], rows: list[Row]) -> None:
+    folder = _folder(cfg, name)
+    directory.make_dir(str(folder))
     (folder / f"{name}.json").write_text(json.dumps(records, indent=2) + "\n")
     pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
     Console().print(table)

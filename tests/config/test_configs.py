@@ -99,13 +99,13 @@ def test_a_whole_step_is_traced(shipped: tuple[Config, Any]) -> None:
     assert traced["rollout"].out_info.token_BT.shape == (drawn.rows, drawn.completion_len)
     score_B = traced["score"].out_info
     assert (score_B.shape, score_B.dtype) == ((drawn.rows,), jnp.float32)
-    updates(traced["policy"].out_info, state.policy)
+    updates(traced["policy_update"].out_info, state.policy)
     assert state.reward is not None
-    updates(traced["reward"].out_info, state.reward)
+    updates(traced["rm_update"].out_info, state.reward)
 
-    batch = found["policy"][1][1]
+    batch = found["policy_update"][1][1]
     model, rows = cfg.policy.model, batch.token_PGT.shape[0] * batch.token_PGT.shape[1] // batch.parts
-    for name in ("prepare", "policy"):
+    for name in ("prepare", "policy_update"):
         logits = [x for x in made(traced[name].jaxpr) if x.ndim > 1 and x.shape[-1] == model.vocab]
         most = max((x.size // model.vocab for x in logits), default=0)
         assert most <= max(model.head_chunk, rows) < batch.token_PGT.size, (name, most)

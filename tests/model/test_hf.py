@@ -280,7 +280,9 @@ import json, sys
 from pathlib import Path
 from types import SimpleNamespace
 import jax, numpy as np
-from cooper_jax import config, sharding, steps
+from cooper_jax import config
+from cooper_jax.device import loading
+from cooper_jax.mesh import sharding
 from cooper_jax.model import hf, weights
 
 def status(name):
