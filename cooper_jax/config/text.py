@@ -184,8 +184,11 @@ class MeshModel:
     prompt_len: int = 2048
     """Tokens; a longer prompt gets no reply."""
     completion_len: int = 2048
+    """Tokens; a text that reaches them unfinished is no reply."""
     temperature: float = 1.0
+    """Of its sampling; 0 is greedy."""
     top_p: float = 1.0
+    """Of its sampling."""
     batch: int = 64
     """Prompts at a time, as a judge. As an assistant, the slots of a step's pairs."""
 

@@ -84,7 +84,7 @@ def test_fitting_by_epochs_keeps_the_best(
 
     count: list[int] = []
     with monkeypatch.context() as patch:
-        patch.setattr(metrics, "finish", finish)
+        patch.setattr(log, "finish", finish)
         with pytest.raises(RuntimeError):
             fit_reward(killed)
     fit_reward(killed)
