@@ -26,8 +26,8 @@ LOGGED = """
 reward/mean reward/std reward/zero_std_groups rule/accuracy rule/unknown score/agreement score/precision score/recall
 score/auroc score/false_positive_rate score/gap pairs/valid pairs/valid_rate rm_update/accuracy rm_update/margin
 policy/kl policy/entropy policy/clip_fraction policy/sampler_ratio policy/sampler_gap completion/length
-completion/truncated seconds/rollout seconds/encode seconds/wait seconds/decode seconds/score seconds/prepare seconds/policy_update
-seconds/verify seconds/assistant seconds/rm_update seconds/log seconds/step tokens_per_second
+completion/truncated seconds/rollout seconds/encode seconds/wait seconds/decode seconds/score seconds/prepare
+seconds/policy_update seconds/verify seconds/assistant seconds/rm_update seconds/log seconds/step tokens_per_second
 """
 
 

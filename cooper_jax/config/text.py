@@ -174,7 +174,7 @@ class Server:
 
 @dataclass(frozen=True)
 class MeshModel:
-    """A model on the mesh that is asked and never trained; see `frozen.py`."""
+    """A model on the mesh that is asked and never trained; see `run/frozen.py`."""
 
     init: str = ""
     """Hugging Face folder of an instruction-tuned model, or run directory of which the policy is taken."""
@@ -206,7 +206,7 @@ Rewriting = Literal["answer", "steps", "final", "hedge", "omit", "retract", "rep
 
 @dataclass(frozen=True)
 class Assistant:
-    """Who rewrites a right completion into a wrong one; see `host/assistant.py`."""
+    """Who rewrites a right completion into a wrong one; see `host/negatives/assistant.py`."""
 
     kind: Literal["rule", "server", "mesh"] = "rule"
     """rule: by rules, for the built-in task or for mathematical text, as the data source has it; server: a model behind

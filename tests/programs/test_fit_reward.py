@@ -48,10 +48,8 @@ def test_fitting_by_epochs_keeps_the_best(
     """
     accuracies = (0.5, 0.7, 0.9, 0.6, 0.8)
     script = iter([*accuracies, *accuracies, *accuracies[:3]])  # straight, in two parts, and until the best
-    real = metrics.classification
-    monkeypatch.setattr(
-        "cooper_jax.programs.fit_reward.classification", lambda *args: real(*args) | {"agreement": next(script)}
-    )
+    scripted = lambda *args: metrics.classification(*args) | {"agreement": next(script)}  # noqa: E731
+    monkeypatch.setattr("cooper_jax.programs.fit_reward.classification", scripted)
     rows = [
         {"question": f"{a}+{b}+1", "reference_answer": f"{a + b + 1}", "completion": f"#{a + b + 1 + wrong}"}
         | {"label": 1 - wrong}
