@@ -177,7 +177,7 @@ def main() -> None:
             parts[part] = run(part, given, shape)
         except Failed as error:
             failures[part] = str(error)
-    figures = judge(parts, shape, peaks)
+    figures = assess(parts, shape, peaks)
     show(figures, f"{given.shape} on {device}", GOALS if given.shape == "qwen2.5-1.5b" else {})
     if given.json:
         out = {"device": device, "shape": asdict(shape), "peaks": peaks, "parts": parts, "figures": figures}
@@ -420,7 +420,7 @@ def device_memory() -> Figures:
 # The reading of the figures.
 
 
-def judge(parts: dict[str, Figures], shape: Shape, peaks: dict[str, float]) -> dict[str, float]:
+def assess(parts: dict[str, Figures], shape: Shape, peaks: dict[str, float]) -> dict[str, float]:
     """Rates, shares of the device's peaks, and ratios to torch, as far as the parts ran and the peaks are known."""
     figures: dict[str, float] = {}
     rows = shape.train_prompts * shape.group
