@@ -174,7 +174,7 @@ class Server:
 
 @dataclass(frozen=True)
 class MeshModel:
-    """A model on the mesh that is asked and never trained; see `frozen.py`."""
+    """A model on the mesh that is asked and never trained; see `run/frozen.py`."""
 
     init: str = ""
     """Hugging Face folder of an instruction-tuned model, or run directory of which the policy is taken."""
@@ -198,19 +198,19 @@ class MeshModel:
         require(0 < self.top_p <= 1, f"mesh model: top_p = {self.top_p}: must be in (0, 1]; 1 keeps every token")
 
 
-Rewriting = Literal["answer", "steps", "final", "hedge", "omit", "retract", "repeat", "garble"]
+Rewriting = Literal["answer", "intermediate", "final", "hedge", "omit", "retract", "repeat", "garble"]
 
 
 @dataclass(frozen=True)
 class Assistant:
-    """Who rewrites a right completion into a wrong one; see `host/assistant.py`."""
+    """Who rewrites a right completion into a wrong one; see `host/negatives/assistant.py`."""
 
     kind: Literal["rule", "server", "mesh"] = "rule"
     """rule: by rules, for the built-in task or for mathematical text, as the data source has it; server: a model behind
     a server; mesh: a frozen model on the policy's mesh."""
-    kinds: tuple[Rewriting, ...] = ("answer", "steps")
-    """By rule, one is drawn for each rewriting. `answer` and `steps` are faithful: nothing in the text contradicts the
-    wrong answer."""
+    kinds: tuple[Rewriting, ...] = ("answer", "intermediate")
+    """By rule, one is drawn for each rewriting. `answer` and `intermediate` are faithful: nothing in the text
+    contradicts the wrong answer."""
     server: Server = field(default_factory=Server)
     mesh: MeshModel = field(default_factory=MeshModel)
     prompt: str = REWRITE_PROMPT

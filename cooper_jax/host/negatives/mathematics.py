@@ -1,7 +1,7 @@
 """Rewriting of mathematical text by rule: a right solution, in LaTeX or prose, into one that ends in a wrong answer.
 
 Faithful kinds leave nothing in the text that contradicts the wrong answer. `answer` puts it wherever the right one
-stands as a result, in each spelling (`places.py`); `steps` spoils an earlier result and carries the error
+stands as a result, in each spelling (`places.py`); `intermediate` spoils an earlier result and carries the error
 through the text's own arithmetic (`workings.py`).
 """
 
@@ -49,7 +49,7 @@ def _answer(request: Request, stated: Span, rng: np.random.Generator) -> str | N
     return replaced(request.completion, restated(request, stated, change)) if change else None
 
 
-def _steps(request: Request, stated: Span, rng: np.random.Generator) -> str | None:
+def _intermediate(request: Request, stated: Span, rng: np.random.Generator) -> str | None:
     """Faithful: an earlier result is wrong and the error carried to the end. Without one to spoil, `_answer`."""
     text = spoiled(request.completion, request.problem.question, stated.start, stated.end, rng)
     return text or _answer(request, stated, rng)
@@ -116,7 +116,7 @@ def _garble(request: Request, stated: Span, rng: np.random.Generator) -> str | N
 
 _REWRITINGS: dict[str, Callable[[Request, Span, np.random.Generator], str | None]] = {
     "answer": _answer,
-    "steps": _steps,
+    "intermediate": _intermediate,
     "final": _final,
     "hedge": _hedge,
     "omit": _omit,
