@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,20 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from fake_server import FakeServer, replies, says, status
 from runs import final_weights, timeless
 
 from cooper_jax import config, cooper
-from cooper_jax.config import Config
+from cooper_jax.config import Config, Pairs, UserError
 from cooper_jax.cooper import train
 from cooper_jax.device import jits
+from cooper_jax.host.negatives.assistant import Request
+from cooper_jax.host.text import encode
+from cooper_jax.host.verifier.pool import Job
 from cooper_jax.programs.evaluate import evaluate
-from cooper_jax.run import metric_table
+from cooper_jax.run import log, machine, metric_table, setup
 from cooper_jax.run.curves import records
+from cooper_jax.run.timeline import Timeline
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
@@ -138,3 +144,104 @@ def test_another_seed_is_another_run(started: Config) -> None:
     train(started)
     train(other)
     assert timeless(started.dir) != timeless(other.dir)
+
+
+# Assistants
+
+
+@pytest.fixture
+def lucky(tiny_config: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A run from random weights, whose samples read `#2` to `#5`, so that some are right."""
+
+    def decode(tokens_BT: np.ndarray, real_BT: np.ndarray, tokenizer: Any) -> list[str]:
+        return [f"#{i % 4 + 2}" for i in range(len(tokens_BT))]
+
+    monkeypatch.setattr(encode, "decode", decode)
+    monkeypatch.setattr(cooper, "Job", lambda reference, text, _: Job(reference, text, True))
+    policy, reward = replace(tiny_config.policy, init=""), replace(tiny_config.reward, init="")
+    data = config.Data(max_operand=2, held_out=2)
+    return replace(tiny_config, policy=policy, reward=reward, data=data, eval_every=0, steps=2, save_every=1)
+
+
+@pytest.mark.usefixtures("one_device")
+def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The update is made to take seconds; the assistant is called before it is over. Scores are waited for only where
+    on-policy negatives need them."""
+    order: list[str] = []
+    updates: list[Any] = []
+
+    @jax.jit
+    def slowly(x: jax.Array) -> jax.Array:
+        return jax.lax.fori_loop(0, 20_000, lambda _, y: jax.numpy.sin(y @ y), jax.numpy.full((100, 100), x)).sum()
+
+    class Noting:
+        lockstep = False
+
+        def figures(self) -> dict[str, float]:
+            return {}
+
+        def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]:
+            order.append("assistant, update under way" if not updates[-1].is_ready() else "assistant, too late")
+            return [f"#{int(r.answer) + 1}" for r in requests]
+
+    with machine.machine(lucky, policy=lucky.policy, reward=lucky.reward) as here:
+        run, policy, reward = setup.cooper_run(lucky, here)
+        real, fetch = run.jits.policy_update, cooper.fetch
+
+        def update(state: Any, batch: Any) -> Any:
+            state, record = real(state, batch)
+            updates.append(slowly(record["loss"]))
+            return state, record | {"late": updates[-1]}
+
+        def watched(tree: Any) -> Any:
+            order.append("scores" if isinstance(tree, jax.Array) else "tokens")
+            return fetch(tree)
+
+        monkeypatch.setattr(cooper, "fetch", watched)
+        run.jits = replace(run.jits, policy_update=update)
+        run.assistant = Noting()
+        state = cooper.CooperState(policy, reward)
+        _, record = cooper.cooper_step(state, run.stream.take(8), 0, run, Timeline())
+        assert order == ["tokens", "assistant, update under way", "scores"]
+        assert record["pairs/valid"] > 0 and "score/gap" in record
+        jax.block_until_ready(updates)
+
+
+@pytest.mark.usefixtures("one_device")
+def test_a_run_with_an_assistant_behind_a_server(lucky: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pairs come about, counts are logged, and a run that is made again asks nothing twice."""
+
+    def wrong(prompt: str) -> str:
+        return f"Here it is:\n#{int(prompt.rpartition('|')[2][1:]) + 1}"
+
+    with FakeServer(replies(wrong), [status(500)]) as fake:
+        server = config.Server(url=fake.url, model="m", backoff=0.01)
+        helper = config.Assistant("server", server=server, prompt="{question} {reference}|{completion}")
+        cfg = replace(lucky, assistant=helper, pairs=Pairs(per_question=2, on_policy=0.3))
+        cooper.train(cfg)
+        asked = len(fake.seen)
+        first = log.history(cfg.dir, 2)
+        assert len(first) == 2 and first[0]["assistant/requests"] > 0 and first[0]["assistant/retries"] == 1
+        assert first[0]["pairs/valid"] == 2 * first[0]["pairs/questions_with_positive"] > 0
+        assert sum(r["pairs/on_policy"] for r in first) > 0
+        again = replace(
+            cfg, dir=f"{cfg.dir}2", assistant=replace(helper, server=replace(server, cache=f"{cfg.dir}/replies.jsonl"))
+        )
+        cooper.train(again)
+        second = log.history(again.dir, 2)
+        assert len(fake.seen) == asked and [r["pairs/valid"] for r in second] == [r["pairs/valid"] for r in first]
+        assert [r["policy/loss"] for r in second] == [r["policy/loss"] for r in first]
+
+    with FakeServer(status(401, "who are you")) as fake:
+        server = config.Server(url=fake.url, model="m")
+        cfg = replace(cfg, dir=f"{cfg.dir}3", assistant=replace(helper, server=server))
+        with pytest.raises(UserError, match="answered HTTP 401: who are you"):
+            cooper.train(cfg)
+    with FakeServer(says("cut", "length")) as fake:
+        server = config.Server(url=fake.url, model="m")
+        starving = Pairs(per_question=2, tries=1, patience=2)
+        cfg = replace(cfg, dir=f"{cfg.dir}4", steps=4, assistant=replace(helper, server=server), pairs=starving)
+        capsys.readouterr()
+        with pytest.raises(UserError, match="in each of the last 2 steps less than 10%"):
+            cooper.train(cfg)
+        assert "warning, step 1: in each of the last 1 steps" in capsys.readouterr().out

@@ -25,7 +25,7 @@ CHUNK = 2048
 
 @dataclass(frozen=True)
 class Verify:
-    """Judge completions against references, both read from IN."""
+    """Verify completions against references, both read from IN."""
 
     path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
     """JSON lines with `gold` and `completion`; other fields are not read."""

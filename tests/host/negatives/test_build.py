@@ -1,18 +1,20 @@
 """What becomes of a pair: a right one, a wrong one, proved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cooper_jax.config import Pairs, Verifier
+from cooper_jax.config import Pairs, UserError, Verifier
 from cooper_jax.host import arithmetic
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.negatives.assistant import Request
+from cooper_jax.host.negatives.build import Starvation
 from cooper_jax.host.text.data import Problem
-from cooper_jax.host.verifier.pool import Pool
-from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, Verdict
+from cooper_jax.host.verifier.pool import Job, Pool
+from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 
 PROBLEM = Problem("8+7-4", "11")
 WORKED = "8+7=15;15-4=11#11"
@@ -111,3 +113,107 @@ def test_unknown_is_neither_positive_nor_proof(pool: Pool, rng: np.random.Genera
             [PROBLEM], ["#11"] * 2, right, Scripted(["#12"] * 3), blind, lambda _: True, Pairs(), rng
         )
     assert slots == [None]
+
+
+class Fixed:
+    """An assistant and a verifier that say what the test wants."""
+
+    lockstep = False
+
+    def __init__(self, text: str | None, verdict: Verdict | None = None) -> None:
+        self.text, self.verdict, self.asked = text, verdict or Verdict(WRONG, "12", "different"), 0
+
+    def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]:
+        self.asked += len(requests)
+        assert all(r.answer == "11" for r in requests)
+        return [self.text] * len(requests)
+
+    def figures(self) -> dict[str, float]:
+        return {}
+
+    def submit(self, jobs: Sequence[Job]) -> Any:
+        self.jobs = jobs
+        return self
+
+    def result(self) -> list[Verdict]:
+        return [self.verdict] * len(self.jobs)
+
+
+def pairs_of(fixed: Any, cfg: Pairs, completions: Sequence[str], score: Sequence[float] | None = None) -> Any:
+    verdicts = [
+        Verdict(RIGHT if "11" in c else WRONG, c if c.strip("#") and "cut" not in c else None, "") for c in completions
+    ]
+    verdicts = [v._replace(answer="11") if v.verdict == RIGHT else v for v in verdicts]
+    return negatives.build(
+        [PROBLEM], completions, verdicts, fixed, fixed, lambda t: len(t) < 100, cfg, np.random.default_rng(0),
+        None if score is None else np.array(score),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "refusal"),
+    [
+        (None, Verdict(WRONG, None, ""), "unfinished"),
+        ("so \\boxed{11}", Verdict(RIGHT, "11", ""), "right"),
+        ("so \\boxed{1x}", Verdict(UNKNOWN, "1x", ""), "unknown"),
+        ("so \\boxed{}", Verdict(WRONG, None, ""), "no_answer"),
+        ("so it must be that this is \\boxed{12}", Verdict(WRONG, "12", ""), "length"),
+        ("so #### 12 it is", Verdict(WRONG, "12", ""), "form"),
+        ("```\\boxed{12}```", Verdict(WRONG, "12", ""), "form"),
+        (" so \\boxed{12}\n", Verdict(WRONG, "12", ""), None),
+    ],
+)
+def test_why_a_rewriting_is_refused(text: str | None, verdict: Verdict, refusal: str | None) -> None:
+    slots, figures = pairs_of(Fixed(text, verdict), Pairs(tries=2, length_ratio=1.5), ["so \\boxed{11}", "x"])
+    refused = {k: v for k, v in figures.items() if k.startswith("pairs/refused_") and v}
+    assert refused == ({f"pairs/refused_{refusal}": 2.0} if refusal else {})
+    assert (slots[0] is None) == (refusal is not None) and figures["pairs/assistant_refused"] == sum(refused.values())
+    if slots[0]:
+        assert slots[0].wrong == "so \\boxed{12}"  # outer white space is no difference
+
+
+def test_on_policy_negatives_are_the_best_scored_wrong_samples() -> None:
+    completions = ["#11", "#9", "#12", "cut 8", "#9", "#7"]
+    score = [0.1, 0.3, 0.9, 1.0, 0.5, 0.2]
+    helper = Fixed("#13")
+    slots, figures = pairs_of(helper, Pairs(per_question=4, on_policy=1.0), completions, score)
+    assert [s.wrong for s in slots] == ["#12", "#9", "#7", "#13"]  # each text once; what states no answer never
+    assert figures["pairs/on_policy"] == 3 and helper.asked == 1 and {s.right for s in slots} == {"#11"}
+    shares = []
+    for seed in range(200):
+        slots, figures = negatives.build(
+            [PROBLEM], ["#11", "#9"], [Verdict(RIGHT, "11", ""), Verdict(WRONG, "9", "")], helper, helper,  # pyright: ignore
+            lambda _: True, Pairs(on_policy=0.3), np.random.default_rng(seed), np.array([0.0, 1.0]),
+        )  # fmt: skip
+        shares.append(figures["pairs/on_policy"])
+    assert 0.2 < np.mean(shares) < 0.4
+    slots, figures = pairs_of(helper, Pairs(on_policy=1.0), ["#9", "#8"], [0.5, 0.6])
+    assert slots == [None] and figures["pairs/questions_with_positive"] == 0  # no positive, no pair
+
+
+def step_of(positives: float, valid: float) -> dict[str, float]:
+    return {"pairs/questions_with_positive": positives, "pairs/valid": valid}
+
+
+def test_a_run_without_pairs_warns_and_ends() -> None:
+    cfg = Pairs(per_question=2, min_valid_rate=0.5, patience=5)
+
+    def watch(records: Iterable[dict[str, float]], past: list[dict[str, float]] | None = None) -> list[str | None]:
+        starvation = Starvation(cfg, lambda step: (past or [])[:step])
+        start = len(past or [])
+        return [starvation.note(start + i + 1, record) for i, record in enumerate(records)]
+
+    healthy = [step_of(8, 16), step_of(1, 1), step_of(8, 8)]
+    assert watch(healthy * 10) == [None] * 30
+    poor, barren = step_of(8, 7), step_of(0, 0)
+    said = watch([*healthy, *[poor] * 4, *healthy, *[poor] * 4])
+    assert [i for i, s in enumerate(said) if s] == [5, 12] and "less than 50% of the slots" in str(said[5])
+    with pytest.raises(UserError, match=r"in each of the last 5 steps less than 50% .* the assistant fails"):
+        watch([*healthy, *[poor] * 5])
+    with pytest.raises(UserError, match="no completion of any question was right in the last 5 steps"):
+        watch([poor, *[barren] * 5])
+    assert all(s is None or "no completion" not in s for s in watch([barren, barren, poor, barren, barren, healthy[0]]))
+    # Steps without a positive say nothing of the assistant; what was before a restart is counted.
+    with pytest.raises(UserError, match="in each of the last 5"):
+        watch([poor] * 3, [*healthy, poor, barren, poor])
+    assert watch([poor] * 2, [*healthy, poor, poor])[-1] is None

@@ -1,0 +1,267 @@
+"""Rewriting of mathematical text: the wrong answer, its places, and what every kind leaves behind."""
+
+import re
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from cooper_jax.host.negatives import mathematics
+from cooper_jax.host.negatives.assistant import Request
+from cooper_jax.host.negatives.mathematics import MathAssistant
+from cooper_jax.host.negatives.numerals import literals
+from cooper_jax.host.negatives.places import statement
+from cooper_jax.host.negatives.wrong_answer import wrong_answer
+from cooper_jax.host.text.data import Problem
+
+DUCKS = Request(
+    Problem("Ducks lay 16 eggs a day. She eats three and bakes with four, and sells the rest for $2 an egg.", "18"),
+    "She uses 3 + 4 = 7 eggs a day.\nShe has 16 - 7 = 9 eggs left.\nShe makes 9 * $2 = $18 a day.\n\n"
+    "Therefore she makes 18 dollars: $\\boxed{18}$.\n",
+    "18",
+)
+
+
+HALF = Request(
+    Problem("What is the probability of heads?", "1/2"),
+    "It is $P = 1/2 = 0.5$.\nHence\n\\[\n\\boxed{\\frac{1}{2}}\n\\]",
+    "\\frac{1}{2}",
+)
+
+
+def request(text: str, question: str = "?", answer: str = "") -> Request:
+    return Request(Problem(question, answer), text, answer)
+
+
+def rewritten(one: Request, kind: str, times: int = 30, seed: int = 0) -> list[str]:
+    helper = MathAssistant([kind])  # pyright: ignore[reportArgumentType]
+    texts = helper.rewrite([one] * times, np.random.default_rng(seed))
+    assert texts == helper.rewrite([one] * times, np.random.default_rng(seed))
+    assert all(text is not None for text in texts)
+    return [text for text in texts if text is not None]
+
+
+def test_the_changed_answer_stands_everywhere() -> None:
+    for text in rewritten(DUCKS, "answer"):
+        boxed = statement(text, "")
+        assert boxed and boxed.text != "18" and "18" not in re.findall(r"\d+", text), text
+        assert text == DUCKS.completion.replace("18", boxed.text)  # operands, layout and final line break stand
+
+
+def test_equal_spellings_change_together() -> None:
+    for one in (HALF, HALF._replace(completion=HALF.completion.replace("$P =", "$\\approx$ or is $"))):
+        for text in rewritten(one, "answer"):
+            values = [n.value for n in literals(text)]
+            assert len(values) == 3 and values[0] == values[2] != Fraction(1, 2), text
+            assert abs(values[1] - values[0]) < Fraction(1, 1000) and text.endswith("\n\\]")
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "kept"),
+    [
+        (
+            "Given x = 5 and y = 2. So z = 7 - 2 = 5. \\boxed{5}",
+            "If x = 5 and y = 2, find z.",
+            "Given x = 5 and y = 2.",
+        ),
+        ("There are 5 boxes. So 10 / 2 = 5 fit. \\boxed{5}", "There are 5 boxes; how many fit?", "There are 5 boxes."),
+        ("We have 5 + 3 = 8 and 8 - 3 = 5. \\boxed{5}", "", "We have 5 + 3 = 8 and 8 - 3 = "),
+        ("$5x = 25$, so $x = \\frac{25}{5} = 5$. \\boxed{5}", "", "$5x = 25$, so $x = \\frac{25}{5} = "),
+        ("Step 5: $2^5 - 27 = 5$. \\boxed{5}", "", "Step 5: $2^5 - 27 = "),
+        (
+            "It is 5-fold, 5:3, in (5, 1). x = 5! / 24 = 5. \\boxed{5}",
+            "",
+            "It is 5-fold, 5:3, in (5, 1). x = 5! / 24 = ",
+        ),
+        ("15 - 10 = 5 and $15.5 - 0.5 = 15$. \\boxed{5}", "", "15 - 10 = "),
+    ],
+)
+def test_operands_and_what_is_given_are_left_alone(text: str, question: str, kept: str) -> None:
+    for wrong in rewritten(request(text, question, "5"), "answer"):
+        assert wrong.startswith(kept) and "= 5." not in wrong and "\\boxed{5}" not in wrong, wrong
+
+
+def test_the_letter_of_a_choice() -> None:
+    one = request("(A) is 2. A better one is B, so B it is. Option (B). \\boxed{\\text{(B)}}", "(A) 2 (B) 3", "B")
+    for text in rewritten(one, "answer"):
+        letter = text[-4]
+        assert letter != "B"
+        want = (
+            f"(A) is 2. A better one is {letter}, so {letter} it is. Option ({letter}). \\boxed{{\\text{{({letter})}}}}"
+        )
+        assert text in (want, want.replace(f"so {letter} it", "so B it"))
+
+
+def test_an_error_is_carried_through_the_equations() -> None:
+    seen = set()
+    for text in rewritten(DUCKS, "intermediate", 40):
+        numbers = re.fullmatch(
+            r"She uses 3 \+ 4 = (\d+) eggs a day\.\nShe has 16 - (\d+) = (\d+) eggs left\.\nShe makes (\d+) \* \$2 = "
+            r"\$(\d+) a day\.\n\nTherefore she makes (\d+) dollars: \$\\boxed\{(\d+)\}\$\.\n",
+            text,
+        )
+        assert numbers, text
+        used, less, left, sold, made, said, boxed = map(int, numbers.groups())
+        assert used == less and left == sold and made == said == boxed != 18
+        assert (16 - less == left) != (used == 7) and sold * 2 == made  # one slip, then sound arithmetic
+        seen.add(used != 7)
+    assert seen == {True, False}
+
+
+def test_equations_in_other_notations() -> None:
+    calculator = request(
+        "12/60 = $<<12/60=0.2>>0.2 a minute.\n50 minutes: 0.2 x 50 = $<<0.2*50=10>>10.\n#### 10", "", "10"
+    )
+    for text in rewritten(calculator, "intermediate"):
+        rate = re.findall(r"\d+\.\d", text)
+        assert len(rate) == 4 and len(set(rate)) == 1 and rate[0] != "0.2", text
+        assert text.endswith(f"#### {int(float(rate[0]) * 50 + 0.5)}")
+    latex = request("$17 - 3 = 14$, so $x = \\frac{14}{2} = 7$. Then $2(7) + 1 = 14 + 1 = 15$: \\boxed{15}", "", "15")
+    for text in rewritten(latex, "intermediate"):
+        x = int(re.findall(r"\\frac\{\d+\}\{2\} = (\d+)", text)[0])
+        assert f"$2({x}) + 1 = {2 * x} + 1 = {2 * x + 1}$: \\boxed{{{2 * x + 1}}}" in text and x != 7, text
+
+
+def test_without_equations_to_spoil_the_answer_is_changed() -> None:
+    for text in (
+        "Clearly it is \\boxed{12}.",
+        "$y^2 = 9 + 7$ so $y = 4$ and $3y = 12$. \\boxed{12}",
+        "3 * 4 = 12 \\boxed{12}",
+    ):
+        for wrong in rewritten(request(text, "", "12"), "intermediate"):
+            stated = statement(wrong, "")
+            assert stated and stated.text != "12"
+
+
+ANSWERS = {
+    "number": "7 -3 0 1,234 12{,}500 0.25 .5 100 3.14 1000000007",
+    "fraction": "\\frac{1}{2} \\dfrac{22}{7} -\\frac34 3/4 -\\tfrac{5}{6}",
+    "dressed": "15\\text{cm}^2 \\$20 25\\% x=5 30^\\circ 12\\,\\text{m} 8\\mathrm{kg}",
+    "expression": "2x^2+3x-1 3\\sqrt{2} 4\\pi e x^2-1 2+3i \\frac{\\sqrt{3}}{2} -x \\sqrt{13} 2^{10} \\binom{5}{2}",
+    "tuple": "(3,4) (1,2,3) (-1,0) \\left(\\frac12,3\\right) (0,0)",
+    "set": "\\{1,2,3\\} 1,2 2,-2",
+    "interval": "[2,\\infty) (-\\infty,3] (0,1] [1,2)\\cup(3,4) \\left[0,1\\right]",
+    "matrix": "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}",
+    "choice": "B (C) \\text{(D)} \\textbf{E} J",
+    "word": "Yes false \\text{Tuesday} EVEN",
+}
+
+
+@pytest.mark.parametrize(("kind", "answers"), ANSWERS.items())
+def test_wrong_answers_are_of_the_kind_of_the_right_one(kind: str, answers: str) -> None:
+    rng = np.random.default_rng(0)
+    for answer in answers.split():
+        if answer in ("n!", "\\{a,b\\}", "\\{1\\}"):
+            continue
+        for _ in range(30):
+            change = wrong_answer(answer, rng)
+            assert change and change.text != answer, answer
+            brackets = "".join(c for c in change.text if c in "{}") if kind not in ("fraction", "tuple") else ""
+            assert brackets.count("{") == brackets.count("}")
+            if kind in ("choice", "word", "matrix", "dressed"):
+                shape = re.sub(r"-|\d[\d,.]*|(?<![a-zA-Z])[A-J](?![a-zA-Z])", "", answer)
+                assert kind == "word" or re.sub(r"-|\d[\d,.]*|(?<![a-zA-Z])[A-J](?![a-zA-Z])", "", change.text) == shape
+
+
+def test_there_is_no_rule_for_every_answer() -> None:
+    rng = np.random.default_rng(0)
+    for answer in ("", "the empty set", "\\text{blue whale}", "\\emptyset", "f"):
+        change = wrong_answer(answer, rng)
+        assert change is None or change.text != answer
+    assert MathAssistant(["answer"]).rewrite([request("no answer here"), request("\\boxed{4")], rng) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "want"),
+    [
+        ("\\boxed{1} then \\boxed{2}", "", "2"),
+        ("<think>\\boxed{1}</think> so \\boxed{ \\frac{1}{2} }", "", "\\frac{1}{2}"),
+        ("\\boxed{\\{1, 2\\}}", "", "\\{1, 2\\}"),
+        ("<think>\\boxed{1}</think> The answer is 3.", "3", "3"),
+        ("work\n#### 1,234", "1234", "1,234"),
+        ("13 is not it. The answer is 3. Not 13.", "3", "3"),
+        ("\\boxed{unclosed", "", None),
+        ("nothing", "", None),
+    ],
+)
+def test_where_the_answer_stands(text: str, answer: str, want: str | None) -> None:
+    found = statement(text, answer)
+    assert (found and found.text) == want
+    if found and want:
+        assert text[found.start : found.end] == want
+
+
+@pytest.mark.parametrize("kind", list(mathematics._REWRITINGS))
+def test_every_kind_states_a_wrong_answer_in_the_form_of_the_right_one(kind: str) -> None:
+    for one in (
+        DUCKS,
+        HALF,
+        request("6 * 7 = 42. The answer is 42.", "", "42"),
+        request("\n 2 + 2 = 4\n#### 4 ", "", "4"),
+    ):
+        for text in rewritten(one, kind, 10):
+            right, wrong = statement(one.completion, one.answer), statement(text, "")
+            if "The answer is" not in one.completion:
+                assert right and wrong and wrong.text != right.text
+            for outer in (re.match(r"\s*", text), re.search(r"\s*$", text)):
+                assert outer
+            assert (
+                text[: len(text) - len(text.lstrip())]
+                == one.completion[: len(one.completion) - len(one.completion.lstrip())]
+            )
+            assert text[len(text.rstrip()) :] == one.completion[len(one.completion.rstrip()) :]
+            assert ("\\boxed" in text) == ("\\boxed" in one.completion) and ("####" in text) == (
+                "####" in one.completion
+            )
+            assert text.strip() != one.completion.strip()
+
+
+def test_no_text_stops_a_rewriting() -> None:
+    rng = np.random.default_rng(0)
+    pieces = [
+        "\\frac{",
+        "}",
+        "{",
+        "1",
+        "23",
+        "=",
+        " ",
+        "+",
+        "\\boxed{",
+        "$",
+        "(",
+        ")",
+        ",",
+        "-",
+        "/",
+        ".",
+        "x",
+        "\n",
+        "answer is",
+        "####",
+        "^",
+        "\\",
+        "é",
+        "½",
+    ]
+    for _ in range(1500):
+        text = "".join(rng.choice(pieces, rng.integers(1, 40)))
+        one = request(text + ("\\boxed{7}" if rng.random() < 0.7 else ""), text[:10], "7")
+        for kind in mathematics._REWRITINGS:
+            (wrong,) = MathAssistant([kind]).rewrite([one], rng)  # pyright: ignore[reportArgumentType]
+            assert wrong is None or wrong.strip() != one.completion.strip()
+
+
+def test_long_texts_take_no_time() -> None:
+    begun = time.process_time()
+    for text in (
+        "1 + " * 20_000 + "= 7 \\boxed{7}",
+        "= 7 " * 5_000 + "\\boxed{7}",
+        "(" * 20_000 + "\\boxed{7}",
+        "7 " * 20_000 + "\\boxed{7}",
+        "$" * 20_000 + "7" + "$" * 20_000 + "= 7" + " $" * 20_000 + "\\boxed{7}",
+        "\\frac{" * 9_000 + "= 7 \\boxed{7}",
+    ):
+        MathAssistant(["intermediate"]).rewrite([request(text, "", "7")], np.random.default_rng(0))
+    assert time.process_time() - begun < 10

@@ -1,0 +1,82 @@
+"""`cooper annotate`: a file's completions, labelled where the rule and a model behind a server agree."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from fake_server import FakeServer, says, status
+
+from cooper_jax import config
+from cooper_jax.__main__ import main
+from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
+from cooper_jax.programs import annotate
+
+ROWS = [{"question": "8+7-4", "reference_answer": "11", "completion": f"#{n}"} for n in (11, 12, 11, 13)]
+ROWS += [
+    {"question": "8+7-4", "reference_answer": "11", "completion": "#11~#12"},
+    {"question": "8+7-4", "reference_answer": "11", "completion": "#11", "finished": False},
+    {"question": "8+7-4", "reference_answer": "11", "completion": "#17"},
+]
+
+
+def test_annotation_by_a_server_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "rows.jsonl", tmp_path / "out"
+    file.write_text("\n".join(map(json.dumps, ROWS)))
+
+    def act(request: Any) -> None:
+        completion = request.body["messages"][0]["content"].split("<completion>\n")[1].split("\n")[0]
+        if completion == "#17":
+            return status(500)(request)
+        says("Perhaps" if completion == "#13" else "Yes" if "11" in completion else "No")(request)
+
+    with FakeServer(act) as fake:
+        server = config.Server(url=fake.url, model="m", retries=0, temperature=0.0)
+        cfg = annotate.FromFile(out=str(out), server=server, verifier=config.Verifier("arithmetic", workers=1))
+        annotate.annotate_file(str(file), cfg)
+        assert len(fake.seen) == 6 and {s["temperature"] for s in fake.seen} == {0.0}  # equal rows are judged once
+        fake.act = says("No")
+        said = capsys.readouterr().out
+        assert "kept 3 of 7" in said and "gave no answer on 1 rows; run again" in said
+        kept = pq.read_table(out / "labels.parquet").to_pylist()
+        assert [(r["completion"], r["label"], r["row"]) for r in kept] == [("#11", 1, 0), ("#12", 0, 1), ("#11", 1, 2)]
+        assert {r["judged_by"] for r in kept} == {json.loads((out / "report.json").read_text())["judge"]}
+        figures = json.loads((out / "report.json").read_text())
+        counts = {(c["rule"], c["judge"]): c["count"] for c in figures["cells"]}
+        assert counts == {
+            (RIGHT, RIGHT): 2,
+            (WRONG, WRONG): 1,
+            (WRONG, RIGHT): 2,
+            (WRONG, UNKNOWN): 1,
+            (WRONG, "none"): 1,
+        }
+        dropped = {k: v for k, v in figures.items() if k.startswith("dropped")}
+        assert dropped == {
+            "dropped": 4, "dropped_disagree": 2, "dropped_rule_unknown": 0, "dropped_judge_unknown": 1,
+            "dropped_judge_silent": 1,
+        }  # fmt: skip
+        assert figures["agreement"] == 3 / 5 and figures["kappa"] == pytest.approx((0.6 - 0.44) / 0.56)
+        page = (out / "report.md").read_text()
+        assert "| wrong | 1 | 2 | 1 | 1 |" in page and '"completion": "#11~#12"' in page
+
+        annotate.annotate_file(str(file), cfg)
+        assert len(fake.seen) == 7  # only the row that got no answer
+        assert len(pq.read_table(out / "labels.parquet")) == 4
+
+        # Killed before the opinions were written down: each answer stands in the server's own cache.
+        (out / "opinions.jsonl").unlink()
+        annotate.annotate_file(str(file), cfg)
+        assert len(fake.seen) == 7
+
+
+def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(ROWS[0]))
+    for args, message in (
+        ([str(tmp_path / "none.jsonl"), "--judge", "lenient"], "no such file"),
+        ([str(file)], "name it with --server.model"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["annotate", *args, "--out", str(tmp_path / "out")])
+        assert message in capsys.readouterr().err
