@@ -25,8 +25,8 @@ from cooper_jax.host.verifier.mathematics.algebra.ratio import (
 )
 from cooper_jax.host.verifier.mathematics.algebra.sums import PI, UNIT, Mono, Unreadable, fresh
 from cooper_jax.host.verifier.mathematics.algebra.zeros import degree, proportion, same_zeros
-from cooper_jax.host.verifier.mathematics.answer import read, undressed
-from cooper_jax.host.verifier.mathematics.reading.kinds import (
+from cooper_jax.host.verifier.mathematics.answers.answer import read
+from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Answer,
     Based,
     Colon,
@@ -43,7 +43,8 @@ from cooper_jax.host.verifier.mathematics.reading.kinds import (
     Value,
     Words,
 )
-from cooper_jax.host.verifier.mathematics.reading.regions import DOMAINS, region
+from cooper_jax.host.verifier.mathematics.answers.regions import DOMAINS, region
+from cooper_jax.host.verifier.mathematics.reading.dress import undressed
 from cooper_jax.host.verifier.mathematics.reading.tokens import MAX_LENGTH
 from cooper_jax.host.verifier.mathematics.reading.units import confusable, conversions, letters, pounds
 
