@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from cooper_jax.config import Extraction
 from cooper_jax.host.verifier.mathematics import exact, symbolic
+from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Colon, Group, Words
 from cooper_jax.host.verifier.mathematics.exact import Text
 from cooper_jax.host.verifier.mathematics.extract import has_box, has_phrase, last_number, stated_answer
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
@@ -79,10 +80,10 @@ def _prose(found: Text) -> bool:
     return all(_wordy(r.answer) for r in found.readings)
 
 
-def _wordy(answer: exact.Answer) -> bool:
+def _wordy(answer: Answer) -> bool:
     """Words, or a list with a phrase in it, as a text with a comma is read, or what stands behind `Answer:`."""
-    if isinstance(answer, exact.Colon):
-        return any(isinstance(x, exact.Words) and len(x.text) > 2 for x in answer.parts)
-    if isinstance(answer, exact.Group):
-        return any(isinstance(x, exact.Words) and " " in x.text for x in answer.items)
-    return isinstance(answer, exact.Words)
+    if isinstance(answer, Colon):
+        return any(isinstance(x, Words) and len(x.text) > 2 for x in answer.parts)
+    if isinstance(answer, Group):
+        return any(isinstance(x, Words) and " " in x.text for x in answer.items)
+    return isinstance(answer, Words)

@@ -18,6 +18,7 @@ from cooper_jax.host.verifier.mathematics.algebra.functions import function
 from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, functions_in, symbols, variable
 from cooper_jax.host.verifier.mathematics.algebra.sums import Atom, Poly, Unreadable
 from cooper_jax.host.verifier.mathematics.exact import Text
+from cooper_jax.host.verifier.mathematics.reading.dress import undressed
 
 # ruff: noqa: SIM905 (a list of words)
 MAX_LENGTH = 300
@@ -56,7 +57,7 @@ def readable(reference: Text) -> bool:
     """Whether a reference that tier 1 cannot read is one for tier 2."""
     if not _screened(reference.text, reference.text):
         return False
-    return _latex(exact.undressed(reference.text)) is not None
+    return _latex(undressed(reference.text)) is not None
 
 
 # Values that tier 1 has read.
@@ -200,7 +201,7 @@ def _latex(text: str) -> Any | None:
 
 def _same_latex(gold: str, answer: str) -> bool:
     try:
-        left, right = exact.undressed(gold), exact.undressed(answer)
+        left, right = undressed(gold), undressed(answer)
     except Unreadable:
         return False
     # Math-Verify folds case and drops units: letters must be the same to begin with.

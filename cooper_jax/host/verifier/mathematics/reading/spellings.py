@@ -73,3 +73,12 @@ def _marked(found: re.Match[str]) -> str:
     if cycle := re.search(r"(\d{1,12}?)\1\1+$", found[1].partition(".")[2]):
         return found[1][: len(found[1]) - len(cycle[0])] + rf"\overline{{{cycle[1]}}}"
     raise Unreadable("a decimal that goes on")
+
+
+def squeezed(bare: str) -> str:
+    """Without white space that parts nothing, and with one spelling of what has several."""
+    out = re.sub(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle)(?![A-Za-z])", "", bare)
+    out = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", out)
+    out = re.sub(r"\\(?:text|textbf|mathrm|mathbf|textit|textnormal|mbox)\s*\{\s*([A-Za-z]+)\s*\}", r"{\1}", out)
+    out = re.sub(r"(\\[A-Za-z]+)\s+(?![A-Za-z])", r"\1", out)
+    return re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", re.sub(r"\s+", " ", out)).strip()

@@ -2,6 +2,8 @@
 
 # ruff: noqa: SIM905 (lists of words)
 
+import re
+
 FUNCTIONS = {
     **{name: name for name in "sin cos tan sec csc cot sinh cosh tanh arcsin arccos arctan ln log exp gcd lcm".split()},
     **{name: name for name in "max min det floor ceil abs arcsinh arccosh arctanh cbrt".split()},
@@ -98,3 +100,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "degree": ("degree", ""),
 }
 """Plain words that stand for mathematics."""
+RESERVATION = re.compile(
+    r"\b(?:or|and|not|to|than|about|approx\w*|if|when|plus|minus|more|less|most|least|other\w*|negative|wrong|incorrect|"
+    r"false|pi|sqrt|root|squared?$|cubed?$|factorial|half|halve|third|quarter|\w+th|mod|base|time|over|per ?cent)\b"
+)
+"""What changes the number before it, or takes it back."""
+ODD = re.compile(r"[\d\\<>=!?+&|~]")
+"""Signs that no name or unit has."""

@@ -4,7 +4,7 @@ from cooper_jax.host.verifier.mathematics.algebra.equality import equal
 from cooper_jax.host.verifier.mathematics.algebra.numeric import real
 from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, div, neg, symbols
 from cooper_jax.host.verifier.mathematics.algebra.sums import UNIT, Mono, Poly, Unreadable
-from cooper_jax.host.verifier.mathematics.reading.kinds import (
+from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Answer,
     End,
     Group,
@@ -53,6 +53,7 @@ def _simple(m: Mono) -> bool:
 
 
 def named_value(a: Answer) -> Answer:
+    """What a name has for its value, or `a` as it stands."""
     return a.value if isinstance(a, Named) else a
 
 
@@ -131,6 +132,7 @@ def disjoint(a: Region, b: Region) -> bool:
 
 
 def intersection(regions: list[Region]) -> Region:
+    """What is in all of them. Raises Unreadable where nothing is."""
     of = _same_of(regions)
     current = list(regions[0].intervals)
     for r in regions[1:]:

@@ -1,0 +1,119 @@
+"""How the text of an answer is read: all the ways, from separators down to single things."""
+
+import re
+from collections.abc import Sequence
+
+from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable, fresh
+from cooper_jax.host.verifier.mathematics.answers.brackets import bracketed, pair
+from cooper_jax.host.verifier.mathematics.answers.environments import environment, scaled
+from cooper_jax.host.verifier.mathematics.answers.kinds import (
+    Answer,
+    Based,
+    Colon,
+    Group,
+    Infinite,
+    Named,
+    Reading,
+    Words,
+)
+from cooper_jax.host.verifier.mathematics.answers.lists import alternatives, listed
+from cooper_jax.host.verifier.mathematics.answers.names import labelled
+from cooper_jax.host.verifier.mathematics.answers.parts import conjunction, matching, split, stripped
+from cooper_jax.host.verifier.mathematics.answers.phrases import phrase
+from cooper_jax.host.verifier.mathematics.answers.quantities import quantity
+from cooper_jax.host.verifier.mathematics.answers.relations import relation
+from cooper_jax.host.verifier.mathematics.answers.sets import set_operation
+from cooper_jax.host.verifier.mathematics.reading.commas import variants
+from cooper_jax.host.verifier.mathematics.reading.dress import undressed
+from cooper_jax.host.verifier.mathematics.reading.tokens import Token, tokens
+
+
+def read(text: str) -> tuple[Reading, ...]:
+    """All ways to read `text`, the likeliest first. Raises Unreadable with the reason where there is none."""
+    fresh()
+    found: list[Reading] = []
+    reason = Unreadable("empty")
+    for variant, likely in variants(undressed(text)):
+        try:
+            found.append(Reading(_read(variant), likely))
+        except Unreadable as error:
+            reason = error
+        except RecursionError:
+            reason = TooBig("nested too deeply")
+    if not found:
+        raise reason
+    return tuple(found)
+
+
+_DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/-]\d{1,2}[/-]\d{4}")
+
+
+def _read(text: str) -> Answer:
+    if _DAY.fullmatch(text):
+        return Words(text)
+    based = re.fullmatch(r"\(?\s*(?:\\text\{)?([0-9A-Fa-f]{1,200})\}?\s*\)?_\{?\s*(?:\\text\{)?(\d{1,2})\}{0,2}", text)
+    if based and based[1][0].isdigit() and 2 <= int(based[2]) <= 36:
+        return Based(based[1].upper().lstrip("0") or "0", int(based[2]))
+    return _statement(tokens(text))
+
+
+def _statement(toks: Sequence[Token]) -> Answer:
+    toks = stripped(toks)
+    if words := phrase(toks):
+        return words
+    if any(t.text in ("lor", "land") for t in toks):
+        if not any(t.kind == "rel" for t in toks):
+            raise Unreadable("a formula of logic")
+        toks = [t._replace(text={"lor": "or", "land": "and"}[t.text]) if t.text in ("lor", "land") else t for t in toks]
+    if labelled(toks):
+        return Named(toks[0].text.rstrip(": ").lower(), _statement(toks[1:]), False)
+    if len(parts := split(toks, "sep", "or")) > 1:
+        return alternatives([_statement(p) for p in parts])
+    if len(parts := conjunction(toks)) > 1:
+        return listed([_statement(p) for p in parts], together=True)
+    if len(parts := split(toks, "sep", ";")) > 1:
+        return listed([_statement(p) for p in parts])
+    if len(parts := split(toks, "sep", ",", "and")) > 1:
+        return listed([_statement(p) for p in parts])
+    related = relation(toks, _statement)
+    return related if related is not None else _colon(toks)
+
+
+def _colon(toks: Sequence[Token]) -> Answer:
+    parts = split(toks, "rel", ":")
+    if len(parts) > 1:
+        if len(parts) > 4:
+            raise Unreadable("a ratio of many terms")
+        return Colon(tuple(_thing(p) for p in parts))
+    return _thing(toks)
+
+
+def _thing(toks: Sequence[Token]) -> Answer:
+    toks = stripped(toks)
+    joined = set_operation(toks, _thing)
+    if joined is not None:
+        return joined
+    first = toks[0]
+    if first.kind == "close" and first.text == "]" and toks[-1].text in ("[", "]"):
+        return pair(toks, {"]": "("}[first.text], {"[": ")", "]": "]"}[toks[-1].text], _thing)
+    if first.text == "[" and toks[-1].text == "[" and len(toks) > 3:
+        return pair(toks, "[", ")", _thing)
+    if first.kind == "open" and first.text in ("(", "[", "\\{") and matching(toks, 0) == len(toks) - 1:
+        return bracketed(toks, _statement)
+    if first.kind == "empty" and len(toks) == 1:
+        return Group("{", ())
+    if first.kind == "domain" and len(toks) == 1:
+        return Words(f"the set {first.text}")
+    start = next((i for i, t in enumerate(toks) if t.kind == "begin"), -1)
+    if start == 0:
+        return environment(toks, _statement)
+    if start > 0 and not any(t.kind == "begin" for t in toks[start + 1 :]):
+        return scaled(toks[:start], environment(toks[start:], _statement))
+    infinite = [t for t in toks if t.kind == "infty"]
+    if infinite:
+        if len(toks) > 2 or (len(toks) == 2 and toks[0].text not in ("+", "-")) or toks[-1].kind != "infty":
+            raise Unreadable("arithmetic with infinity")
+        return Infinite(-1 if toks[0].text == "-" else 1)
+    if words := phrase(toks):
+        return words
+    return quantity(toks)

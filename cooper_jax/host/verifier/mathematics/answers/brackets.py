@@ -1,0 +1,66 @@
+"""Intervals, points, tuples, lists and sets: what stands in brackets."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
+from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Group, Named, Pair, Region, System
+from cooper_jax.host.verifier.mathematics.answers.parts import Read, split
+from cooper_jax.host.verifier.mathematics.reading.tokens import Token
+
+
+def pair(toks: Sequence[Token], left: str, right: str, thing: Read) -> Answer:
+    """An interval with the brackets `left` and `right`. `thing` reads its ends."""
+    items = split(toks[1:-1], "sep", ",", ";")
+    if len(items) != 2:
+        raise Unreadable("an interval needs two ends")
+    return Pair(left, thing(items[0]), thing(items[1]), right)
+
+
+def bracketed(toks: Sequence[Token], statement: Read) -> Answer:
+    """What the first and last token enclose."""
+    left, right, inside = toks[0].text, toks[-1].text, toks[1:-1]
+    if left == "\\{":
+        if right != "\\}":
+            raise Unreadable("brackets do not match")
+        return _set(inside, statement)
+    if right not in (")", "]"):
+        raise Unreadable("brackets do not match")
+    items = split(inside, "sep", ";") if any(t.text == ";" for t in inside) else split(inside, "sep", ",")
+    if not items:
+        raise Unreadable("empty brackets")
+    if len(items) == 1:
+        if left + right not in ("()", "[]"):
+            raise Unreadable("brackets do not match")
+        return statement(inside)
+    answers = tuple(statement(i) for i in items)
+    if any(isinstance(a, Group) and a.kind == "," for a in answers):
+        raise Unreadable("a plus-minus inside a tuple")
+    if len(answers) == 2:
+        return Pair(left, answers[0], answers[1], right)
+    if left + right not in ("()", "[]"):
+        raise Unreadable("brackets do not match")
+    return Group(left, answers)
+
+
+def _set(inside: Sequence[Token], statement: Read) -> Answer:
+    if not inside:
+        return Group("{", ())
+    for mark in (("mid", ""), ("rel", ":"), ("bar", "|")):
+        parts = split(inside, *mark)
+        if len(parts) == 2 and not any(t.kind == "num" for t in parts[0]):
+            head = [t.text for t in parts[0]]
+            if parts[0][0].kind != "var" or (len(head) > 1 and head[1:] != ["in", "R"]):
+                raise Unreadable("a set of other things than real numbers")
+            condition = statement(parts[1])
+            if isinstance(condition, Region) and condition.of == frozenset([(("v", head[0]), Fraction(1))]):
+                return Region(condition.intervals)  # the variable is bound
+            raise Unreadable("a set by a condition that is no inequality")
+    answer = statement(inside)
+    if isinstance(answer, Named) and answer.symbol and isinstance(answer.value, Group):
+        answer = answer.value  # {x = 1, x = 2}
+    if isinstance(answer, Group) and answer.kind == ",":
+        return Group("{", answer.items)
+    if isinstance(answer, System):
+        raise Unreadable("a set of equations")
+    return Group("{", (answer,))

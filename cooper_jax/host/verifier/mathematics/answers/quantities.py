@@ -1,0 +1,112 @@
+"""Numbers and expressions with their currency, per cent sign or unit."""
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from math import prod
+
+from cooper_jax.host.verifier.mathematics.algebra.ratio import div, mul, number
+from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
+from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Group, Value, Words
+from cooper_jax.host.verifier.mathematics.reading.expression import Reader
+from cooper_jax.host.verifier.mathematics.reading.tokens import Token
+from cooper_jax.host.verifier.mathematics.reading.units import PLAIN, unit
+from cooper_jax.host.verifier.mathematics.reading.vocabulary import ODD, RESERVATION
+
+_DATE = {"text", "word", "num"}
+
+_COUNTS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+
+
+def quantity(toks: Sequence[Token]) -> Answer:
+    """An expression with its currency, per cent sign or unit."""
+    names: list[str] = []
+    percent = glued = False
+    head = toks = list(toks)
+    sign = [t for t in toks[:1] if t.text in ("-", "+") and t.kind == "op"]
+    if len(toks) > len(sign) + 1 and toks[len(sign)].kind == "money":
+        names.append(toks[len(sign)].text)
+        toks = [*sign, *toks[len(sign) + 1 :]]
+    end = len(toks)
+    while end > 0 and _in_unit(toks, end - 1):
+        end -= 1
+    head, tail = toks[:end], toks[end:]
+    # cos 60°, 10% + 20%: the sign behind belongs to what stands next to it alone.
+    called = any(t.kind in ("fn", "percent") for t in head)
+    while tail and (called or tail[0].kind not in ("text", "word", "percent", "degree", "money", "prime")):
+        head, tail = [*head, tail[0]], tail[1:]
+    if tail and head:
+        if tail[0].kind == "percent":
+            percent, tail = True, tail[1:]
+        glued = bool(tail) and tail[0].kind == "word" and not tail[0].gap
+        names += [_unit_text(tail)] if tail else []
+    elif tail:
+        raise Unreadable("a unit without a number")
+    if (
+        len(toks) <= 4
+        and toks[0].kind in ("text", "word")
+        and len(toks[0].text) > 2
+        and {t.kind for t in toks} <= _DATE
+    ):
+        return Words(" ".join(t.text for t in toks))
+    if any(t.kind in ("text", "money", "prime") for t in head):
+        raise Unreadable("words within an expression")
+    if len(names) == 2 and names[0] == "$" and names[1] in ("dollars", "dollar", "USD"):
+        names.pop()
+    words = [w for name in names for w in name.split()]
+    times = prod(_COUNTS.get(w.removesuffix("s"), 1) for w in words)
+    words = [w for w in words if w.removesuffix("s") not in _COUNTS]
+    found = unit(" ".join(words)) if words else None
+    if found is not None and found.name and (RESERVATION.search(found.name) or ODD.search(" ".join(names))):
+        raise Unreadable("a number with a reservation")
+    if any(t.kind == "pm" for t in head):
+        if sum(t.kind == "pm" and t.text == "+" for t in head) > 1:
+            raise Unreadable("several plus-minus signs")
+        both = tuple(Value(Reader(head, sign=s).whole(), unit=found, percent=percent) for s in "+-")
+        return Group(",", both)
+    reader = Reader(head)
+    ratio = reader.whole()
+    other = Reader(head, loose=True).whole() if reader.slash else None
+    if times != 1:  # 2.5 million
+        ratio = mul(ratio, number(times))
+    if percent:
+        ratio = div(ratio, number(100))
+    return Value(ratio, *_digits(head), found, glued, percent, other, any("." in t.text for t in head))
+
+
+def _in_unit(toks: list[Token], i: int) -> bool:
+    t = toks[i]
+    if t.kind in ("text", "percent", "degree", "money"):
+        return True
+    if t.kind == "word":
+        return t.text in PLAIN or t.text.lower() in PLAIN or t.text.lower().removesuffix("s") in PLAIN or (
+            len(t.text) > 2 and t.gap and i > 0 and _numeric(toks[:i]))  # fmt: skip
+    if t.kind == "num":
+        return i > 1 and toks[i - 1].text == "^" and toks[i - 2].kind in ("text", "word") and _in_unit(toks, i - 2)
+    if t.text in ("^", "/", "*") and t.kind == "op":
+        return 0 < i < len(toks) - 1 and _in_unit(toks, i - 1)
+    if t.kind in ("open", "close") and t.text in "{}":
+        return any(x.text == "^" for x in toks[max(0, i - 3) : i]) and any(_in_unit(toks, j) for j in
+            range(max(0, i - 5), i) if toks[j].kind in ("text", "word"))  # fmt: skip
+    return False
+
+
+def _numeric(toks: list[Token]) -> bool:
+    """Whether these are a number and words behind it."""
+    rest = [t for t in toks if t.kind != "word"]
+    return bool(rest) and all(t.kind in ("num", "frac", "open", "close", "sqrt", "op", "money") for t in rest)
+
+
+def _unit_text(toks: Sequence[Token]) -> str:
+    return " ".join("degree" if t.kind == "degree" else t.text for t in toks)
+
+
+def _digits(toks: Sequence[Token]) -> tuple[int, Fraction]:
+    """Significant digits of a decimal literal and what the last is worth; zeros for anything else."""
+    text = "".join(t.text for t in toks if t.kind != "pm")
+    found = re.fullmatch(r"[-+]?(\d*\.\d*)(?:(?:[eE]|\*10\^)\{?([-+]?\d{1,4})\}?)?", text)
+    if not found:
+        return 0, Fraction(0)
+    mantissa, exponent = found[1], found[2]
+    whole, _, decimals = mantissa.partition(".")
+    return len((whole + decimals).lstrip("0")), Fraction(10) ** (int(exponent or 0) - len(decimals))

@@ -1,0 +1,58 @@
+"""What stands on both sides of `=`, `<`, `~` and the like."""
+
+from collections.abc import Sequence
+
+from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
+from cooper_jax.host.verifier.mathematics.answers.equations import equation
+from cooper_jax.host.verifier.mathematics.answers.inequalities import inequality
+from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Equation, Infinite, Named, Value, Words
+from cooper_jax.host.verifier.mathematics.answers.names import name_of
+from cooper_jax.host.verifier.mathematics.answers.parts import Read, bracket_depths, split
+from cooper_jax.host.verifier.mathematics.reading.tokens import Token
+
+
+def relation(toks: Sequence[Token], statement: Read) -> Answer | None:
+    """What the signs outside all brackets state; None where there are none."""
+    signs = [t for t, d in zip(toks, bracket_depths(toks), strict=True) if d == 0 and t.kind == "rel" and t.text != ":"]
+    if not signs:
+        return None
+    kinds = {t.text for t in signs}
+    parts = _parts(toks)
+    if "~" in kinds:
+        return _approximate(toks, parts, statement)
+    if kinds == {"in"} and len(parts) == 2:
+        inside = statement(parts[1])
+        if isinstance(inside, Value | Infinite):
+            raise Unreadable("an element of a number")
+        names = [name_of(p) for p in split(parts[0], "sep", ",")]
+        if names[0] is None:
+            raise Unreadable("an expression in a set")  # x^2 in (0, 1)
+        return Named(names[0][0], inside, True)
+    if kinds == {"="}:
+        return equation(parts, statement)
+    if kinds <= {"<", "<=", ">", ">="} or (kinds == {"!="} and len(parts) == 2):
+        return inequality([s.text for s in signs], parts, statement)
+    raise Unreadable("relations of several kinds")
+
+
+def _parts(toks: Sequence[Token]) -> list[Sequence[Token]]:
+    parts: list[list[Token]] = [[]]
+    for t, depth in zip(toks, bracket_depths(toks), strict=True):
+        if depth == 0 and t.kind == "rel" and t.text != ":":
+            parts.append([])
+        else:
+            parts[-1].append(t)
+    return list(parts)
+
+
+def _approximate(toks: Sequence[Token], parts: list[Sequence[Token]], statement: Read) -> Answer:
+    """`exact ~ decimal` states the exact value."""
+    first = next(i for i, t in enumerate(toks) if t.kind == "rel" and t.text == "~")
+    if not parts[0]:
+        raise Unreadable("only approximately")
+    if not parts[-1]:
+        raise Unreadable("approximately nothing")
+    exact = statement(toks[:first])
+    if (len(parts) == 2 and name_of(parts[0])) or isinstance(exact, Equation | Words):
+        raise Unreadable("only approximately")
+    return exact
