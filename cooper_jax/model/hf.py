@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -223,10 +224,11 @@ def tensors(folder: str | Path, cfg: Model, scored: bool) -> Iterator[Tensor]:
             entry.shape == shape,
             f"{entry.file}: tensor {name} has shape {entry.shape}, and by config.json it has {shape}",
         )
-    for name, entry in sorted(shards.items(), key=lambda item: (item[1].file, item[1].start)):
-        if name in wanted:
-            row, layer = wanted[name]
-            yield Tensor(row, layer, safetensors.read(entry).reshape(weights.hf_axes(row, cfg)))
+    for file, names in groupby((name for name in shards if name in wanted), key=lambda name: shards[name].file):
+        with safetensors.opened(file) as handle:
+            for name in names:
+                row, layer = wanted[name]
+                yield Tensor(row, layer, handle.get_tensor(name).reshape(weights.hf_axes(row, cfg)))
 
 
 def _layers(row: Weight, cfg: Model) -> list[int | None]:
@@ -239,7 +241,10 @@ def _ignored(name: str, cfg: Model, scored: bool) -> bool:
 
 
 def _shards(folder: Path) -> dict[str, safetensors.Entry]:
-    """Every tensor of the folder: of the files that the index names, or, without one, of all safetensors files."""
+    """Every tensor of the folder: of the files that the index names, or, without one, of all safetensors files.
+
+    Those of a file stand together, in its order.
+    """
     index = folder / INDEX
     mapped = _index(index) if index.is_file() else None
     files = sorted(set(mapped.values())) if mapped else sorted(p.name for p in folder.glob("*.safetensors"))

@@ -1,83 +1,63 @@
-"""The safetensors file format, one tensor at a time: eight bytes of length, a JSON header, then the tensors' bytes.
+"""The safetensors file format: read by the reference library, a tensor at a time, and written the same way.
 
-The reference library maps a whole file for reading and gathers a whole file for writing; here the host never holds more
-than one tensor. https://github.com/huggingface/safetensors#format
+The library gathers a whole file for writing, several GB of a large model; `write` holds one tensor. By its default
+backend the library maps a file, which then counts in the process's memory as it is read; "pread" reads what is asked.
+https://github.com/huggingface/safetensors#format
 """
 
 import json
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax.numpy as jnp  # gives numpy the type bfloat16, which the library looks up there
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from cooper_jax.config import UserError, require
 
 DTYPES = {"F32": np.dtype(np.float32), "BF16": np.dtype(jnp.bfloat16), "F16": np.dtype(np.float16)}
 """Types of weights that are read; integers and 8-bit floats belong to quantized models."""
-ALIGNED = 64
-"""Bytes. From such an address a CPU device takes the host's memory as it stands, instead of a copy."""
 
 
 class Entry(NamedTuple):
-    """Where one tensor lies in its file."""
+    """A tensor that lies in a file."""
 
     file: Path
-    dtype: str
     shape: tuple[int, ...]
-    start: int
-    """Byte of the file."""
-    size: int
-    """Bytes."""
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Any]:
+    """The library's handle of `file`, of which `get_tensor(name)` reads one tensor, in memory of its own.
+
+    Raises UserError, here and in the body: not a safetensors file, cut short, or a header that contradicts itself.
+    """
+    try:
+        with safe_open(file, "numpy", backend="pread") as handle:
+            yield handle
+    except SafetensorError as error:
+        raise UserError(f"{file} is damaged: {error}; fetch or save it again") from None
 
 
 def entries(file: Path) -> dict[str, Entry]:
-    """The tensors in `file` by name.
+    """The tensors in `file` by name, in the order of the file; none is read.
 
-    Raises UserError: not a safetensors file, cut short, or a header that contradicts itself.
+    Raises UserError: a damaged file, or a tensor of a type that is not in DTYPES.
     """
-    whole = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        require(8 + length <= whole, _damaged(file, "its header goes beyond its end"))
-        header = stream.read(length)
-    try:
-        tree: Any = json.loads(header)
-        tree.pop("__metadata__", None)
-        found = {name: _entry(file, 8 + length, value) for name, value in tree.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(_damaged(file, "its header cannot be read")) from None
-    end = 8 + length
-    for name, entry in sorted(found.items(), key=lambda item: item[1].start):
-        require(entry.start == end, _damaged(file, f"tensor {name} does not begin where the one before it ends"))
-        end += entry.size
-    require(end == whole, _damaged(file, f"its tensors end at byte {end} and the file at byte {whole}"))
-    for name, entry in found.items():
-        require(
-            entry.dtype in DTYPES,
-            f"{file}: tensor {name} is of type {entry.dtype}; cooper reads {', '.join(DTYPES)}, so save the model in "
-            "one of those (a quantized model must be dequantized first)",
-        )
-        wanted = math.prod(entry.shape) * DTYPES[entry.dtype].itemsize
-        require(
-            entry.size == wanted,
-            _damaged(file, f"tensor {name} takes {entry.size} bytes where its shape and type need {wanted}"),
-        )
+    found: dict[str, Entry] = {}
+    with opened(file) as handle:
+        for name in handle.offset_keys():
+            tensor = handle.get_slice(name)
+            require(
+                tensor.get_dtype() in DTYPES,
+                f"{file}: tensor {name} is of type {tensor.get_dtype()}; cooper reads {', '.join(DTYPES)}, so save the "
+                "model in one of those (a quantized model must be dequantized first)",
+            )
+            found[name] = Entry(file, tuple(tensor.get_shape()))
     return found
-
-
-def read(entry: Entry) -> np.ndarray:
-    """The tensor, in memory of its own. Raises UserError where the file ends before it."""
-    room = np.empty(entry.size + ALIGNED, np.uint8)
-    skip = -room.ctypes.data % ALIGNED
-    data = room[skip : skip + entry.size]
-    with entry.file.open("rb") as stream:
-        stream.seek(entry.start)
-        got = stream.readinto(data.data)
-    require(got == entry.size, _damaged(entry.file, "it ends within a tensor"))
-    return data.view(DTYPES[entry.dtype]).reshape(entry.shape)
 
 
 def write(file: Path, shapes: dict[str, tuple[int, ...]], dtype: str, tensors: Iterator[np.ndarray]) -> None:
@@ -96,13 +76,3 @@ def write(file: Path, shapes: dict[str, tuple[int, ...]], dtype: str, tensors: I
             tensor = next(tensors)
             assert tensor.shape == shape and tensor.dtype == DTYPES[dtype]
             stream.write(np.ascontiguousarray(tensor).view(np.uint8).data)
-
-
-def _entry(file: Path, base: int, value: dict[str, Any]) -> Entry:
-    start, end = value["data_offsets"]
-    shape = tuple(int(size) for size in value["shape"])
-    return Entry(file, str(value["dtype"]), shape, base + int(start), int(end) - int(start))
-
-
-def _damaged(file: Path, what: str) -> str:
-    return f"{file} is damaged: {what}; fetch or save it again"

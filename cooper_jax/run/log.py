@@ -30,9 +30,7 @@ class Writer:
         self._every = max(1, steps // 10)
         self._board = self._wandb = None
         if cfg.tensorboard:
-            from tensorboardX import SummaryWriter
-
-            self._board = SummaryWriter(run_dir)
+            self._board = _start_tensorboard(run_dir)
         if cfg.wandb:
             self._wandb = _start_wandb(cfg.wandb, run_dir)
         path = Path(run_dir) / "metrics.jsonl"
@@ -105,6 +103,16 @@ def finish(metrics: dict[str, Any], timeline: Timeline) -> Record:
     if "completion/tokens" in record:
         record["tokens_per_second"] = record["completion/tokens"] / record["seconds/step"]
     return record
+
+
+def _start_tensorboard(run_dir: str) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ModuleNotFoundError:
+        raise UserError(
+            "log.tensorboard = true needs the tensorboard extra: pip install 'cooper-jax[tensorboard]'"
+        ) from None
+    return SummaryWriter(run_dir)
 
 
 def _start_wandb(project: str, run_dir: str) -> Any:

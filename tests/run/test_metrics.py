@@ -50,7 +50,13 @@ def test_tensorboard_is_written(started: Config) -> None:
     assert list(Path(started.dir).glob("events.out.tfevents.*"))
 
 
-def test_wandb_needs_its_extra(started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(UserError, match=r"pip install 'cooper-jax\[wandb\]'"):
-        train(replace(started, log=config.Log(wandb="project")))
+@pytest.mark.parametrize(
+    ("package", "extra", "log"),
+    [("wandb", "wandb", config.Log(wandb="project")), ("tensorboardX", "tensorboard", config.Log(tensorboard=True))],
+)
+def test_an_extra_that_is_missing_is_named(
+    started: Config, monkeypatch: pytest.MonkeyPatch, package: str, extra: str, log: config.Log
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=rf"pip install 'cooper-jax\[{extra}\]'"):
+        train(replace(started, log=log))
