@@ -37,7 +37,7 @@ class Row(NamedTuple):
     expected: bool
 
 
-Judge = Callable[[Row], str]
+Grade = Callable[[Row], str]
 
 
 def generated(seed: int = 0) -> Iterator[Row]:
@@ -147,13 +147,13 @@ def labelled(path: Path) -> dict[str, list[Row]]:
     return tiers
 
 
-def ours(extract: Extraction) -> Judge:
+def ours(extract: Extraction) -> Grade:
     """The rule in this process."""
     symbolic.warm()
     return lambda row: verify(row.gold, row.completion, extract=extract).verdict
 
 
-def math_verify() -> Judge:
+def math_verify() -> Grade:
     """Math-Verify as its documentation has it."""
     from math_verify import parse
     from math_verify import verify as compare
@@ -162,19 +162,19 @@ def math_verify() -> Judge:
         """Math-Verify reads LaTeX between dollar signs or in a box."""
         return text if re.search(r"\$|boxed|\\[(\[]|\n", text) or len(text) > 100 else f"${text}$"
 
-    def judge(row: Row) -> str:
+    def grade(row: Row) -> str:
         return "right" if compare(parse(marked(row.gold)), parse(marked(row.completion))) else "wrong"
 
-    return judge
+    return grade
 
 
-def measure(table: Table, name: str, who: str, rows: list[Row], judge: Judge) -> None:
-    """Judge all rows and add a line to the table."""
-    judge(rows[0])
+def measure(table: Table, name: str, who: str, rows: list[Row], grade: Grade) -> None:
+    """Grade all rows and add a line to the table."""
+    grade(rows[0])
     seconds, verdicts = [], []
     for row in rows:
         begun = time.perf_counter()
-        verdicts.append(judge(row))
+        verdicts.append(grade(row))
         seconds.append(time.perf_counter() - begun)
     _line(table, name, who, rows, verdicts, seconds, sum(seconds))
 

@@ -32,7 +32,7 @@ RECYCLED = 50_000
 
 
 class Job(NamedTuple):
-    """A completion to judge."""
+    """A completion to grade."""
 
     reference: str
     completion: str
@@ -86,17 +86,17 @@ class Pool:
         return sum(worker.lost for worker in self._workers)
 
     def submit(self, jobs: Sequence[Job]) -> Pending:
-        """Start judging; returns at once. Equal jobs are judged once."""
+        """Start grading; returns at once. Equal jobs are graded once."""
         place = {job: i for i, job in enumerate(dict.fromkeys(jobs))}
         unique = list(place)
         size = max(1, min(PART, -(-len(unique) // (2 * self._count))))
         parts = [unique[i : i + size] for i in range(0, len(unique), size)]
-        return Pending([self._threads.submit(self._judge, part) for part in parts], [place[job] for job in jobs])
+        return Pending([self._threads.submit(self._grade, part) for part in parts], [place[job] for job in jobs])
 
-    def _judge(self, jobs: Sequence[Job]) -> list[Timed]:
+    def _grade(self, jobs: Sequence[Job]) -> list[Timed]:
         worker = self._idle.get()
         try:
-            return worker.judge(jobs)
+            return worker.grade(jobs)
         finally:
             self._idle.put(worker)
 
@@ -119,7 +119,7 @@ class _Worker:
         self._served = self.lost = 0
         self._waited = 0.0
 
-    def judge(self, jobs: Sequence[Job]) -> list[Timed]:
+    def grade(self, jobs: Sequence[Job]) -> list[Timed]:
         """Verdicts in order. A job that ends its worker becomes `unknown`; the ones behind it go to the next worker."""
         lines = [json.dumps(job).encode() + b"\n" for job in jobs]
         done: list[Timed] = []

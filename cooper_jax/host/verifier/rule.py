@@ -14,7 +14,7 @@ SHOWN = 2000
 
 
 def verify(gold: str, completion: str, finished: bool = True, extract: Extraction = "auto") -> Verdict:
-    """Judge a completion by its final answer, found as `extract` says. Never raises.
+    """Grade a completion by its final answer, found as `extract` says. Never raises.
 
     `right`: proved equal. `wrong`: an answer was stated and is different, or (answer None) none was stated, or the
     completion did not finish. `unknown`: neither could be shown, or the reference cannot be read.

@@ -22,7 +22,7 @@ MEMORY = 1 << 30
 """Bytes of address space."""
 _PR_SET_PDEATHSIG = 1
 
-Judge = Callable[[str, str, bool], Verdict]
+Rule = Callable[[str, str, bool], Verdict]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def main() -> None:
     # Whatever a library prints must not be taken for a verdict.
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    judge = _judge(settings)
+    verify = _rule(settings)
     replies.write(b"\n")
     for line in sys.stdin.buffer:
         reference, completion, finished = json.loads(line)
@@ -54,7 +54,7 @@ def main() -> None:
         hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
         resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + settings.deadline) + 3, hard))
         begun = time.perf_counter()
-        verdict = judge(reference, completion, finished)
+        verdict = verify(reference, completion, finished)
         reply = [*verdict, time.perf_counter() - begun, time.process_time()]
         replies.write(json.dumps(reply).encode() + b"\n")
 
@@ -64,22 +64,22 @@ def declines(reference: str, share: float) -> bool:
     return zlib.crc32(f"blind {reference}".encode()) / 2**32 < share
 
 
-def _judge(settings: Settings) -> Judge:
+def _rule(settings: Settings) -> Rule:
     if settings.rule == "arithmetic":
         from cooper_jax.host import arithmetic
 
-        judge: Judge = arithmetic.verify
+        verify: Rule = arithmetic.verify
     else:
         from cooper_jax.host.verifier import rule
         from cooper_jax.host.verifier.mathematics import symbolic
 
         symbolic.warm()
-        judge = partial(rule.verify, extract=settings.extract)
+        verify = partial(rule.verify, extract=settings.extract)
 
     def seeing(reference: str, completion: str, finished: bool) -> Verdict:
         if declines(reference, settings.blind):
             return Verdict(UNKNOWN, None, "reference not read")
-        return judge(reference, completion, finished)
+        return verify(reference, completion, finished)
 
     return seeing
 

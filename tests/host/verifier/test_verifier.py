@@ -15,7 +15,7 @@ from cooper_jax.host.verifier.rule import unreadable, verify
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
 
 
-def judge(gold: str, answer: str) -> str:
+def grade(gold: str, answer: str) -> str:
     """The verdict on an answer in a box."""
     return verify(gold, rf"Hence $\boxed{{{answer}}}$.", extract="boxed").verdict
 
@@ -127,25 +127,25 @@ OPEN = [
 
 @pytest.mark.parametrize(("gold", "answer"), EQUAL)
 def test_equal_answers_are_right_either_way(gold: str, answer: str) -> None:
-    assert (judge(gold, answer), judge(answer, gold)) == (RIGHT, RIGHT)
+    assert (grade(gold, answer), grade(answer, gold)) == (RIGHT, RIGHT)
 
 
 @pytest.mark.parametrize(("gold", "answer"), DIFFERENT)
 def test_different_answers_are_wrong_either_way(gold: str, answer: str) -> None:
-    assert (judge(gold, answer), judge(answer, gold)) == (WRONG, WRONG)
+    assert (grade(gold, answer), grade(answer, gold)) == (WRONG, WRONG)
 
 
 @pytest.mark.parametrize(("gold", "answer"), OPEN)
 def test_in_doubt_unknown(gold: str, answer: str) -> None:
     """An answer that may be meant otherwise is neither right nor proved wrong, nor is one to such a reference right."""
-    assert judge(gold, answer) == UNKNOWN and judge(answer, gold) != RIGHT
+    assert grade(gold, answer) == UNKNOWN and grade(answer, gold) != RIGHT
 
 
 @pytest.mark.parametrize(
     ("gold", "answer"), [("1,2", "1.2"), ("42", "42!"), ("42", "garbage !!! 42"), ("2", "2, or so"), ("0,1", "0.1")]
 )
 def test_what_is_not_the_answer_is_not_right(gold: str, answer: str) -> None:
-    assert judge(gold, answer) != RIGHT
+    assert grade(gold, answer) != RIGHT
 
 
 EXTRACTED = [
@@ -223,7 +223,7 @@ def test_prose(text: str, want: str) -> None:
 
 
 def test_a_reference_may_be_a_sentence() -> None:
-    assert judge("The answer is 72.", "72") == RIGHT and judge("Answer: $72$", "73") == WRONG
+    assert grade("The answer is 72.", "72") == RIGHT and grade("Answer: $72$", "73") == WRONG
 
 
 def test_references_that_cannot_be_read_are_named() -> None:
@@ -252,7 +252,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_answers_are_bounded_and_never_right(text: str) -> None:
     begun = time.process_time()
-    assert judge("42", text) != RIGHT and judge(text, "42") != RIGHT
+    assert grade("42", text) != RIGHT and grade(text, "42") != RIGHT
     assert time.process_time() - begun < 2
 
 
@@ -306,16 +306,16 @@ def answers(draw: st.DrawFn) -> str:
 @given(rationals, st.sampled_from(FORMS), st.sampled_from(FORMS))
 @settings(SEEDED, max_examples=150)
 def test_forms_of_a_number_are_one_answer(q: Fraction, one, other) -> None:
-    assert judge(one(q), other(q)) == RIGHT
+    assert grade(one(q), other(q)) == RIGHT
     for near in (q + 1, -q if q else Fraction(1), q + Fraction(1, 61), 10 * q + 1 if q != Fraction(-1, 9) else q + 1):
-        assert judge(one(q), other(near)) == WRONG
+        assert grade(one(q), other(near)) == WRONG
 
 
 @given(answers(), answers())
 @settings(SEEDED, max_examples=250)
 def test_right_is_symmetric_and_reflexive(a: str, b: str) -> None:
-    assert judge(a, a) == RIGHT
-    assert (judge(a, b) == RIGHT) == (judge(b, a) == RIGHT)
+    assert grade(a, a) == RIGHT
+    assert (grade(a, b) == RIGHT) == (grade(b, a) == RIGHT)
 
 
 @given(answers(), st.data())
@@ -324,7 +324,7 @@ def test_a_changed_number_is_never_right(answer: str, data: st.DataObject) -> No
     digits = [i for i, c in enumerate(answer) if c.isdigit()]
     at = data.draw(st.sampled_from(digits))
     changed = answer[:at] + str((int(answer[at]) + data.draw(st.integers(1, 9))) % 10) + answer[at + 1 :]
-    if judge(answer, changed) == RIGHT:  # 2 sqrt 4 and 4 sqrt 1, a fraction reduced, an element moved
+    if grade(answer, changed) == RIGHT:  # 2 sqrt 4 and 4 sqrt 1, a fraction reduced, an element moved
         assert _alike(answer, changed)
 
 

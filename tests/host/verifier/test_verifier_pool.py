@@ -99,7 +99,7 @@ def test_a_large_batch_does_not_block_the_pipes(moody: list[str]) -> None:
     assert [v.answer for v in verdicts] == [None if t == "die" else t for t in texts]
 
 
-def test_equal_jobs_are_judged_once(moody: list[str]) -> None:
+def test_equal_jobs_are_graded_once(moody: list[str]) -> None:
     with Pool(Verifier(workers=2, deadline=0.3), command=moody) as pool:
         verdicts = pool.submit([Job("", t, True) for t in ["hang"] * 50 + ["a"] * 50]).result()
         assert pool.lost == 1

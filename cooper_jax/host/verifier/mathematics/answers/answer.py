@@ -75,8 +75,7 @@ def _statement(toks: Sequence[Token]) -> Answer:
         return listed([_statement(p) for p in parts])
     if len(parts := split(toks, "sep", ",", "and")) > 1:
         return listed([_statement(p) for p in parts])
-    related = relation(toks, _statement)
-    return related if related is not None else _colon(toks)
+    return relation(toks, _statement, _colon)
 
 
 def _colon(toks: Sequence[Token]) -> Answer:

@@ -11,11 +11,11 @@ from cooper_jax.host.verifier.mathematics.answers.parts import Read, bracket_dep
 from cooper_jax.host.verifier.mathematics.reading.tokens import Token
 
 
-def relation(toks: Sequence[Token], statement: Read) -> Answer | None:
-    """What the signs outside all brackets state; None where there are none."""
+def relation(toks: Sequence[Token], statement: Read, unrelated: Read) -> Answer:
+    """What the signs outside all brackets state. `unrelated` reads what has none."""
     signs = [t for t, d in zip(toks, bracket_depths(toks), strict=True) if d == 0 and t.kind == "rel" and t.text != ":"]
     if not signs:
-        return None
+        return unrelated(toks)
     kinds = {t.text for t in signs}
     parts = _parts(toks)
     if "~" in kinds:
