@@ -35,8 +35,8 @@ def cooper_step(
     """One Cooper step on P problems. Consumes `state`; returns the next, and metrics, most still on the device."""
     cfg, put = run.cfg, run.machine.put
 
-    # Stage 1: GRPO. While completions are read and processes of their own grade them, the mesh is at the reference's
-    # log-probs; then it scores them and trains the policy.
+    # Stage 1: GRPO. While the host reads the completions and its processes grade them, the device computes reference
+    # log-probs; then it scores the completions and trains the policy.
     with time.host("encode"):
         prompts = run.machine.prompts(problems)
         placed, key = put(prompts), put(keys.key(cfg.seed, Use.ROLLOUT, step))
@@ -44,32 +44,32 @@ def cooper_step(
     packing = _packing(prompts, rollout, run, time) if cfg.grpo.packed else None
     batch = time.device("prepare", run.jits.prepare(run.reference, rollout, packing))
     rows = [problem for problem in problems for _ in range(cfg.rollout.group)]
-    completions, verdicts = _read(rollout, rows, run, time)
+    completions, pending = _read(rollout, rows, run, time)
     if cfg.reward_source == "model":
         with time.host("encode"):
             texts = put(run.machine.packed(run.machine.rm_texts(rows, completions)))
         reward_B = time.device("score", run.jits.score(state.reward.params, texts))
     else:
         with time.host("verify"):
-            reward_B = put(np.array([v.verdict == RIGHT for v in verdicts.result()], np.float32))
+            reward_B = put(np.array([v.verdict == RIGHT for v in pending.result()], np.float32))
     advantage_PGT, record = time.device("advantages", run.jits.advantages(rollout, reward_B, packing))
     batch = replace(batch, advantage_PGT=advantage_PGT)
     policy, policy_metrics = _update(run.jits.policy_update, state.policy, batch, cfg.grpo.updates)
     time.device("policy_update", policy_metrics)
 
     with time.host("verify"):
-        labels = verdicts.result()
-    record = record | _named("policy", policy_metrics) | metrics.rule_metrics(labels)
+        verdicts = pending.result()
+    record = record | _named("policy", policy_metrics) | metrics.rule_metrics(verdicts)
     reward = state.reward
     if cfg.train_reward:
-        # Stage 2: the reward model, on right completions and wrong ones. These are made while the policy is updated:
-        # nothing here waits for the device, but for the scores where samples are ranked by them, and for an assistant
-        # that lives on it.
+        # Stage 2: the reward model, on right completions and wrong ones, which the host makes while the device updates
+        # the policy. Nothing here waits for the device but a ranking of samples by score, and an assistant that runs on
+        # it.
         with time.host("assistant"):
             rng = keys.generator(cfg.seed, Use.PAIRS, step, jax.process_index())
             score_B = fetch(reward_B) if cfg.pairs.on_policy else None
             slots, pair_metrics = negatives.build(
-                problems, completions, labels, run.assistant, run.verifier, run.machine.fits, cfg.pairs, rng, score_B
+                problems, completions, verdicts, run.assistant, run.verifier, run.machine.fits, cfg.pairs, rng, score_B
             )
             pairs = put(_pairs(run, slots, step))
         reward, reward_metrics = _update(run.jits.reward_update, state.reward, pairs, cfg.pairs.updates)
@@ -79,7 +79,7 @@ def cooper_step(
     if cfg.reward_source == "model":
         with time.host("wait"):
             score_B = fetch(reward_B)
-        record |= metrics.against_rule(score_B, labels)
+        record |= metrics.against_rule(score_B, verdicts)
     return CooperState(policy, reward), record
 
 

@@ -201,7 +201,7 @@ class MeshModel:
         require(0 < self.top_p <= 1, f"mesh model: top_p = {self.top_p}: must be in (0, 1]; 1 keeps every token")
 
 
-Rewriting = Literal["answer", "steps", "final", "hedge", "omit", "retract", "repeat", "garble"]
+Rewriting = Literal["answer", "intermediate", "final", "hedge", "omit", "retract", "repeat", "garble"]
 
 
 @dataclass(frozen=True)
@@ -211,9 +211,9 @@ class Assistant:
     kind: Literal["rule", "server", "mesh"] = "rule"
     """rule: by rules, for the built-in task or for mathematical text, as the data source has it; server: a model behind
     a server; mesh: a frozen model on the policy's mesh."""
-    kinds: tuple[Rewriting, ...] = ("answer", "steps")
-    """By rule, one is drawn for each rewriting. `answer` and `steps` are faithful: nothing in the text contradicts the
-    wrong answer."""
+    kinds: tuple[Rewriting, ...] = ("answer", "intermediate")
+    """By rule, one is drawn for each rewriting. `answer` and `intermediate` are faithful: nothing in the text
+    contradicts the wrong answer."""
     server: Server = field(default_factory=Server)
     mesh: MeshModel = field(default_factory=MeshModel)
     prompt: str = REWRITE_PROMPT

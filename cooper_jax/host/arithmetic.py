@@ -112,7 +112,7 @@ def verify(reference: str, completion: str, finished: bool) -> Verdict:
     return Verdict(RIGHT, stated, "equal") if stated == reference else Verdict(WRONG, stated, "different")
 
 
-def steps(question: str) -> tuple[int, int]:
+def results(question: str) -> tuple[int, int]:
     """The partial and the final result of `a±b±c`."""
     a, first, b, second, c = re.split(r"([+-])", question)
     partial = int(a) + int(b) if first == "+" else int(a) - int(b)
@@ -120,7 +120,7 @@ def steps(question: str) -> tuple[int, int]:
 
 
 def work(question: str, partial: int, result: int) -> str:
-    """The two steps `a±b=partial;partial±c=result`, right or wrong."""
+    """The two equations `a±b=partial;partial±c=result`, right or wrong."""
     a, first, b, second, c = re.split(r"([+-])", question)
     return f"{a}{first}{b}={partial};{partial}{second}{c}={result}"
 
@@ -137,10 +137,10 @@ def questions(max_operand: int) -> tuple[str, ...]:
         for y in "+-"
         for c in numbers
     ]  # fmt: skip
-    return tuple(q for q in every if min(steps(q)) >= 0)
+    return tuple(q for q in every if min(results(q)) >= 0)
 
 
-def judge(reference: str, completion: str) -> bool:
+def lenient(reference: str, completion: str) -> bool:
     """A lenient second opinion for hybrid annotation: some stated answer, anywhere, is the reference."""
     return reference in re.findall(r"#(\d+)", completion)
 
@@ -152,8 +152,8 @@ def near(value: int, rng: np.random.Generator) -> int:
 
 
 def slip(question: str, rng: np.random.Generator) -> str:
-    """A worked solution with one wrong step, carried to the end."""
-    partial, result = steps(question)
+    """A worked solution with one wrong result, carried to the end."""
+    partial, result = results(question)
     if rng.random() < 0.5:
         wrong = near(partial, rng)
         off = result + wrong - partial
@@ -165,7 +165,7 @@ def slip(question: str, rng: np.random.Generator) -> str:
 
 def styled(question: str, rng: np.random.Generator) -> str:
     """A completion to imitate, in a style drawn at random; about half state the right answer at the end."""
-    partial, result = steps(question)
+    partial, result = results(question)
     worked = work(question, partial, result)
     draw = rng.random()
     if draw < 0.40:

@@ -14,10 +14,10 @@ from cooper_jax import config
 from cooper_jax.config import require
 from cooper_jax.host import arithmetic
 from cooper_jax.host.cache import Cache, content_key
-from cooper_jax.host.negatives.assistant import asked
 from cooper_jax.host.server import Chat, Server
 from cooper_jax.host.text import benchmarks
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.text.templates import asked
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 
 CHUNK = 1024
@@ -60,7 +60,7 @@ class LenientJudge:
 
     def judge(self, rows: Sequence[Row]) -> list[Opinion | None]:
         """By the text alone; never None."""
-        right = [arithmetic.judge(row.problem.reference, row.completion) for row in rows]
+        right = [arithmetic.lenient(row.problem.reference, row.completion) for row in rows]
         return [Opinion(RIGHT, "stated") if r else Opinion(WRONG, "not stated") for r in right]
 
 

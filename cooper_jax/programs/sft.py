@@ -10,7 +10,8 @@ from cooper_jax.device import jits, keys
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState, Worked
 from cooper_jax.host import arithmetic
-from cooper_jax.host.negatives.assistant import ArithmeticAssistant, Request
+from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
+from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.text import data, encode
 from cooper_jax.host.text.data import Problem
 from cooper_jax.mesh import sharding

@@ -15,9 +15,10 @@ from cooper_jax.device import jits, loading
 from cooper_jax.device.state import Prompts
 from cooper_jax.host.cache import content_key
 from cooper_jax.host.judge import Opinion, Row
-from cooper_jax.host.negatives.assistant import Request, asked, without_chatter
+from cooper_jax.host.negatives.assistant import Request, without_chatter
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Message, Problem
+from cooper_jax.host.text.templates import asked
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
 from cooper_jax.mesh import sharding
 from cooper_jax.model import weights

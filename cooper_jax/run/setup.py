@@ -11,7 +11,8 @@ from cooper_jax.config import Config
 from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import ModelState
-from cooper_jax.host.negatives.assistant import ArithmeticAssistant, Assistant, ServerAssistant
+from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
+from cooper_jax.host.negatives.assistant import Assistant, ServerAssistant
 from cooper_jax.host.negatives.mathematics import MathAssistant
 from cooper_jax.host.negatives.style import Style
 from cooper_jax.host.server import Server

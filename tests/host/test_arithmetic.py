@@ -21,9 +21,9 @@ def test_questions_are_split_and_enough() -> None:
     train, kept = data.training(SPLIT).kept, data.held_out(SPLIT).kept
     assert not set(train) & set(kept) and len(train) == 2282 and len(kept) == 1161
     for question, reference, _ in (*train, *kept):
-        assert reference == str(arithmetic.steps(question)[1])
-        assert min(arithmetic.steps(question)) >= 0
-        assert arithmetic.steps(question)[1] == eval(question)  # the test's own check, on text it made
+        assert reference == str(arithmetic.results(question)[1])
+        assert min(arithmetic.results(question)) >= 0
+        assert arithmetic.results(question)[1] == eval(question)  # the test's own check, on text it made
 
 
 def test_styles_are_half_right(rng: np.random.Generator) -> None:
@@ -33,7 +33,7 @@ def test_styles_are_half_right(rng: np.random.Generator) -> None:
     for question in rng.choice(train, 3000):
         text = arithmetic.styled(question, rng)
         assert TOKENIZER.decode(TOKENIZER.encode(text)) == text
-        verdicts.append(arithmetic.verify(str(arithmetic.steps(question)[1]), text, True).verdict)
+        verdicts.append(arithmetic.verify(str(arithmetic.results(question)[1]), text, True).verdict)
     assert 0.6 < np.mean([v == RIGHT for v in verdicts]) < 0.72  # of the styles; a policy also slips
     assert 0.1 < np.mean([arithmetic.answer(arithmetic.styled(q, rng)) is None for q in train]) < 0.2
 

@@ -1,8 +1,8 @@
-"""The arithmetic that a solution writes out, read as a chain of steps: one result spoiled, the rest worked out again.
+"""The equations that a solution writes out, read as chains: one result spoiled, the rest worked out again.
 
 Only what can be checked is touched: equations between expressions of plain numbers with + - * / and brackets, true as
-they stand. An error is carried on where every later step that uses it can be worked out again and fits the form of the
-numbers it replaces; otherwise there is nothing to return, and the caller takes another way.
+they stand. An error is carried on where every later equation that uses it can be worked out again and fits the form of
+the numbers it replaces; otherwise there is nothing to return, and the caller takes another way.
 """
 
 import re
@@ -233,7 +233,7 @@ def _carried(
     at: int,
     guess: Fraction,
 ) -> dict[int, Fraction] | None:
-    """New values by token once the result `at` is `guess`; None where a step cannot follow."""
+    """New values by token once the result `at` is `guess`; None where an equation cannot follow."""
     values = {at: guess}
     within = {i: chain for chain in chains for side in chain for i in range(*side)}
     for i, token in enumerate(tokens):

@@ -126,7 +126,7 @@ def read(name: str, path: str) -> list[Any]:
 
 
 def completions(path: str) -> Iterator[tuple[str, Problem, str, Row]]:
-    """Completions to be judged or scored, each with its place: the columns question, reference_answer, completion.
+    """Completions to be labelled or scored, each with its place: the columns question, reference_answer, completion.
 
     Raises UserError: as `rows`, or a row (named by its line) without one of them as text.
     """

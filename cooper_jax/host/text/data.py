@@ -105,7 +105,7 @@ def _kept_back(problem: Problem, cfg: Data) -> bool:
 def _read(source: str, split: str, cfg: Data) -> Problems:
     if source == "arithmetic":
         questions = arithmetic.questions(cfg.max_operand)
-        return Problems(source, len(questions), [Problem(q, str(arithmetic.steps(q)[1])) for q in questions])
+        return Problems(source, len(questions), [Problem(q, str(arithmetic.results(q)[1])) for q in questions])
     problems: list[Problem] = []
     broken: list[str] = []
     names: tuple[str, str] | None = None

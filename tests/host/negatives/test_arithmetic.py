@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cooper_jax.host import arithmetic
-from cooper_jax.host.negatives import assistant
-from cooper_jax.host.negatives.assistant import ArithmeticAssistant, Request
+from cooper_jax.host.negatives import arithmetic as rewriting
+from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
+from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.verdict import WRONG
 
@@ -19,7 +20,7 @@ WORKED = "8+7=15;15-4=11#11"
 COMPLETIONS = (WORKED, "#11", "#12~#11", "8+7=15;15-4=11#11~#11", "11=11#11")
 
 
-@pytest.mark.parametrize("kind", list(assistant._REWRITINGS))
+@pytest.mark.parametrize("kind", list(rewriting._REWRITINGS))
 @pytest.mark.parametrize("text", COMPLETIONS)
 def test_every_kind_rewrites_into_a_stated_wrong_answer(kind: str, text: str, rng: np.random.Generator) -> None:
     helper = ArithmeticAssistant([kind])  # pyright: ignore
@@ -30,13 +31,13 @@ def test_every_kind_rewrites_into_a_stated_wrong_answer(kind: str, text: str, rn
         TOKENIZER.encode(reply)
 
 
-@pytest.mark.parametrize("kind", ["answer", "steps"])
+@pytest.mark.parametrize("kind", ["answer", "intermediate"])
 def test_faithful_rewriting_leaves_no_trace_of_the_right_answer(kind: str, rng: np.random.Generator) -> None:
     for reply in ArithmeticAssistant([kind]).rewrite([Request(PROBLEM, WORKED, "11")] * 100, rng):  # pyright: ignore
         assert reply is not None
         assert "11" not in re.findall(r"(?<=[=#])\d+$|(?<==)\d+(?=#)", reply)
         assert reply.split("=")[-1] == f"{arithmetic.answer(reply)}#{arithmetic.answer(reply)}"
-        if kind == "steps":
+        if kind == "intermediate":
             partial = reply.split("=")[1].split(";")[0]
             assert reply.startswith(f"8+7={partial};{partial}-4=") and partial != "15"
             assert int(partial) - 4 == int(arithmetic.answer(reply) or -1)

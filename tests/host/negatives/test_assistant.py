@@ -22,14 +22,18 @@ from cooper_jax.host.cache import Cache
 from cooper_jax.host.judge import Opinion, Row
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.negatives import mathematics as rewrite
-from cooper_jax.host.negatives.assistant import ArithmeticAssistant, Request, ServerAssistant, filled, without_chatter
+from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
+from cooper_jax.host.negatives.assistant import Request, ServerAssistant, without_chatter
 from cooper_jax.host.negatives.build import Pair, Starvation
-from cooper_jax.host.negatives.mathematics import MathAssistant, statement, wrong_answer
+from cooper_jax.host.negatives.mathematics import MathAssistant
 from cooper_jax.host.negatives.numerals import literals, spelled
+from cooper_jax.host.negatives.places import statement
 from cooper_jax.host.negatives.style import Style, style_accuracy
+from cooper_jax.host.negatives.wrong_answer import wrong_answer
 from cooper_jax.host.server import Server
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.text.templates import filled
 from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 from cooper_jax.programs import annotate
@@ -114,7 +118,7 @@ def test_the_letter_of_a_choice() -> None:
 
 def test_an_error_is_carried_through_the_steps() -> None:
     seen = set()
-    for text in rewritten(DUCKS, "steps", 40):
+    for text in rewritten(DUCKS, "intermediate", 40):
         numbers = re.fullmatch(
             r"She uses 3 \+ 4 = (\d+) eggs a day\.\nShe has 16 - (\d+) = (\d+) eggs left\.\nShe makes (\d+) \* \$2 = "
             r"\$(\d+) a day\.\n\nTherefore she makes (\d+) dollars: \$\\boxed\{(\d+)\}\$\.\n",
@@ -132,12 +136,12 @@ def test_steps_in_other_notations() -> None:
     calculator = request(
         "12/60 = $<<12/60=0.2>>0.2 a minute.\n50 minutes: 0.2 x 50 = $<<0.2*50=10>>10.\n#### 10", "", "10"
     )
-    for text in rewritten(calculator, "steps"):
+    for text in rewritten(calculator, "intermediate"):
         rate = re.findall(r"\d+\.\d", text)
         assert len(rate) == 4 and len(set(rate)) == 1 and rate[0] != "0.2", text
         assert text.endswith(f"#### {int(float(rate[0]) * 50 + 0.5)}")
     latex = request("$17 - 3 = 14$, so $x = \\frac{14}{2} = 7$. Then $2(7) + 1 = 14 + 1 = 15$: \\boxed{15}", "", "15")
-    for text in rewritten(latex, "steps"):
+    for text in rewritten(latex, "intermediate"):
         x = int(re.findall(r"\\frac\{\d+\}\{2\} = (\d+)", text)[0])
         assert f"$2({x}) + 1 = {2 * x} + 1 = {2 * x + 1}$: \\boxed{{{2 * x + 1}}}" in text and x != 7, text
 
@@ -148,7 +152,7 @@ def test_without_steps_to_spoil_the_answer_is_changed() -> None:
         "$y^2 = 9 + 7$ so $y = 4$ and $3y = 12$. \\boxed{12}",
         "3 * 4 = 12 \\boxed{12}",
     ):
-        for wrong in rewritten(request(text, "", "12"), "steps"):
+        for wrong in rewritten(request(text, "", "12"), "intermediate"):
             stated = statement(wrong, "")
             assert stated and stated.text != "12"
 
@@ -284,7 +288,7 @@ def test_long_texts_take_no_time() -> None:
         "$" * 20_000 + "7" + "$" * 20_000 + "= 7" + " $" * 20_000 + "\\boxed{7}",
         "\\frac{" * 9_000 + "= 7 \\boxed{7}",
     ):
-        MathAssistant(["steps"]).rewrite([request(text, "", "7")], np.random.default_rng(0))
+        MathAssistant(["intermediate"]).rewrite([request(text, "", "7")], np.random.default_rng(0))
     assert time.process_time() - begun < 10
 
 
@@ -481,10 +485,10 @@ def test_pairs_of_the_built_in_task_do_not_differ_in_form() -> None:
     questions = arithmetic.questions(11)
     requests = []
     for question in rng.choice(questions, 256):
-        partial, result = arithmetic.steps(question)
+        partial, result = arithmetic.results(question)
         text = f"{arithmetic.work(question, partial, result)}#{result}"
         requests.append(Request(Problem(question, str(result)), text, str(result)))
-    for kinds, low, high in ((["answer", "steps"], 0.4, 0.6), (["hedge"], 0.95, 1.0)):
+    for kinds, low, high in ((["answer", "intermediate"], 0.4, 0.6), (["hedge"], 0.95, 1.0)):
         texts = ArithmeticAssistant(kinds).rewrite(requests, rng)  # pyright: ignore[reportArgumentType]
         pairs = [Pair(r.problem, r.completion, t or "") for r, t in zip(requests, texts, strict=True)]
         assert low <= style_accuracy(pairs) <= high

@@ -10,8 +10,9 @@ from cooper_jax.host.verifier.mathematics.algebra.equality import equal, probes_
 from cooper_jax.host.verifier.mathematics.algebra.numeric import real
 from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, add, div, mul, neg, number, symbols, variable
 from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable, fresh
-from cooper_jax.host.verifier.mathematics.expression import Reader
-from cooper_jax.host.verifier.mathematics.kinds import (
+from cooper_jax.host.verifier.mathematics.reading.characters import plain
+from cooper_jax.host.verifier.mathematics.reading.expression import Reader
+from cooper_jax.host.verifier.mathematics.reading.kinds import (
     Answer,
     Based,
     Colon,
@@ -28,7 +29,7 @@ from cooper_jax.host.verifier.mathematics.kinds import (
     Value,
     Words,
 )
-from cooper_jax.host.verifier.mathematics.regions import (
+from cooper_jax.host.verifier.mathematics.reading.regions import (
     disjoint,
     excluded,
     intersection,
@@ -37,9 +38,9 @@ from cooper_jax.host.verifier.mathematics.regions import (
     solved,
     union,
 )
-from cooper_jax.host.verifier.mathematics.spellings import recurring, respelled
-from cooper_jax.host.verifier.mathematics.tokens import Token, plain, tokens
-from cooper_jax.host.verifier.mathematics.units import PLAIN, unit
+from cooper_jax.host.verifier.mathematics.reading.spellings import recurring, respelled
+from cooper_jax.host.verifier.mathematics.reading.tokens import Token, tokens
+from cooper_jax.host.verifier.mathematics.reading.units import PLAIN, unit
 
 MAX_DRESS = 32
 """Layers of dressing that are taken off an answer."""

@@ -26,7 +26,7 @@ from cooper_jax.host.verifier.mathematics.algebra.ratio import (
 from cooper_jax.host.verifier.mathematics.algebra.sums import PI, UNIT, Mono, Unreadable, fresh
 from cooper_jax.host.verifier.mathematics.algebra.zeros import degree, proportion, same_zeros
 from cooper_jax.host.verifier.mathematics.answer import read, undressed
-from cooper_jax.host.verifier.mathematics.kinds import (
+from cooper_jax.host.verifier.mathematics.reading.kinds import (
     Answer,
     Based,
     Colon,
@@ -43,9 +43,9 @@ from cooper_jax.host.verifier.mathematics.kinds import (
     Value,
     Words,
 )
-from cooper_jax.host.verifier.mathematics.regions import DOMAINS, region
-from cooper_jax.host.verifier.mathematics.tokens import MAX_LENGTH
-from cooper_jax.host.verifier.mathematics.units import confusable, conversions, letters, pounds
+from cooper_jax.host.verifier.mathematics.reading.regions import DOMAINS, region
+from cooper_jax.host.verifier.mathematics.reading.tokens import MAX_LENGTH
+from cooper_jax.host.verifier.mathematics.reading.units import confusable, conversions, letters, pounds
 
 Decide = Callable[[Ratio, Ratio], bool | None]
 

@@ -1,114 +1,28 @@
 """The text of an answer -> tokens. LaTeX, plain text and Unicode mathematics come out alike; nothing is evaluated."""
 
-# ruff: noqa: RUF001, SIM905 (tables of look-alikes, and lists of words)
-
 import re
-import unicodedata
 from fractions import Fraction
 from typing import NamedTuple
 
 from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable
-from cooper_jax.host.verifier.mathematics.units import letters, unit
+from cooper_jax.host.verifier.mathematics.reading.units import letters, unit
+from cooper_jax.host.verifier.mathematics.reading.vocabulary import (
+    ACCENT,
+    COMMANDS,
+    DROPPED,
+    ESCAPES,
+    FONT,
+    FUNCTIONS,
+    GREEK,
+    SIGNS,
+    TEXT,
+    UPRIGHT,
+    WORDS,
+)
 
 MAX_LENGTH = 4000
 """Characters of an answer that is read."""
 MAX_TOKENS = 1500
-
-
-class Token(NamedTuple):
-    """`kind` says what it is, `text` which one. `gap`: white space stood before it."""
-
-    kind: str
-    text: str
-    gap: bool = False
-    value: Fraction | None = None
-
-
-FUNCTIONS = {
-    **{name: name for name in "sin cos tan sec csc cot sinh cosh tanh arcsin arccos arctan ln log exp gcd lcm".split()},
-    **{name: name for name in "max min det floor ceil abs arcsinh arccosh arctanh cbrt".split()},
-    **{"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "lg", "tg": "tan", "ctg": "cot", "Re": "Re"},
-    **{"arcsec": "arcsec", "arccot": "arccot", "arccsc": "arccsc", "Im": "Im", "sgn": "sgn"},
-}
-_COMMANDS: dict[str, tuple[str, str]] = {
-    **{name: ("frac", "frac") for name in ("frac", "dfrac", "tfrac", "cfrac", "rac")},
-    **{name: ("binom", "binom") for name in ("binom", "dbinom", "tbinom")},
-    **{"cdot": ("op", "*"), "times": ("op", "*"), "ast": ("op", "*"), "div": ("op", "/"), "bullet": ("op", "*")},
-    **{"pm": ("pm", "+"), "mp": ("pm", "-"), "infty": ("infty", ""), "sqrt": ("sqrt", ""), "pi": ("var", "pi")},
-    **{"le": ("rel", "<="), "leq": ("rel", "<="), "leqslant": ("rel", "<="), "leqq": ("rel", "<=")},
-    **{"ge": ("rel", ">="), "geq": ("rel", ">="), "geqslant": ("rel", ">="), "geqq": ("rel", ">=")},
-    **{"lt": ("rel", "<"), "gt": ("rel", ">"), "ne": ("rel", "!="), "neq": ("rel", "!="), "in": ("rel", "in")},
-    **{"approx": ("rel", "~"), "thickapprox": ("rel", "~"), "simeq": ("rel", "~"), "colon": ("rel", ":")},
-    **{"mid": ("mid", ""), "vert": ("bar", "|"), "lvert": ("bar", "|"), "rvert": ("bar", "|"), "equals": ("rel", "=")},
-    **{"cup": ("set", "cup"), "cap": ("set", "cap"), "setminus": ("set", "minus"), "backslash": ("set", "minus")},
-    **{"emptyset": ("empty", ""), "varnothing": ("empty", ""), "lbrace": ("open", "\\{"), "rbrace": ("close", "\\}")},
-    **{"lfloor": ("open", "\\lfloor"), "rfloor": ("close", "\\rfloor"), "lceil": ("open", "\\lceil")},
-    **{"rceil": ("close", "\\rceil"), "lbrack": ("open", "["), "rbrack": ("close", "]"), "lor": ("sep", "lor")},
-    **{"vee": ("sep", "lor"), "land": ("sep", "land"), "wedge": ("sep", "land"), "sum": ("big", "sum")},
-    **{"prod": ("big", "prod"), "bmod": ("op", "mod"), "mod": ("op", "mod"), "degree": ("degree", "")},
-    **{"circ": ("circ", ""), "prime": ("prime", "'"), "langle": ("open", "("), "rangle": ("close", ")")},
-    **{"begin": ("begin", ""), "end": ("end", ""), "rightarrow": ("arrow", ""), "to": ("arrow", "")},
-    **{"because": ("bad", ""), "therefore": ("drop", ""), "R": ("domain", "R"), "Z": ("domain", "Z")},
-    **{"N": ("domain", "N"), "Q": ("domain", "Q"), "C": ("domain", "C"), "newline": ("row", ""), "cr": ("row", "")},
-    **{"varepsilon": ("var", "epsilon"), "varphi": ("var", "phi"), "vartheta": ("var", "theta")},
-}
-_DROPPED = set(
-    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm displaystyle textstyle scriptstyle "
-    "limits nolimits quad qquad hfill mathstrut strut noindent thinspace enspace rm bf it normalsize large Large "
-    "kern hline negthinspace".split()
-)
-_TEXT = set("text textbf textit textrm textnormal textsf texttt mbox emph textup hbox underline".split())
-_UPRIGHT = set("text textrm textnormal mbox mathrm operatorname".split())
-_FONT = set("mathrm mathbf mathit mathsf mathtt boldsymbol bm pmb mathnormal operatorname".split())
-_ACCENT = set(
-    "overline bar hat widehat vec overrightarrow tilde widetilde dot ddot mathbb mathcal mathfrak mathscr angle "
-    "triangle overarc".split()
-)
-_GREEK = set(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron rho sigma tau upsilon phi chi "
-    "psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar".split()
-)
-_ESCAPES = {
-    "{": ("open", "\\{"),
-    "}": ("close", "\\}"),
-    "%": ("percent", ""),
-    "$": ("money", "$"),
-    "|": ("bar", "|"),
-    "&": ("bad", "&"),
-    "#": ("bad", "#"),
-    "_": ("bad", "_"),
-}
-_SIGNS: dict[str, tuple[str, str]] = {
-    **{c: ("op", c) for c in "+-*/^_!"},
-    **{c: ("open", c) for c in "([{"},
-    **{c: ("close", c) for c in ")]}"},
-    **{",": ("sep", ","), ";": ("sep", ";"), "&": ("amp", ""), "|": ("bar", "|"), "%": ("percent", "")},
-    **{"=": ("rel", "="), "<": ("rel", "<"), ">": ("rel", ">"), ":": ("rel", ":"), "$": ("money", "$")},
-    **{
-        "€": ("money", "€"),
-        "£": ("money", "£"),
-        "¥": ("money", "¥"),
-        "¢": ("money", "¢"),
-        "₹": ("money", "₹"),
-        "'": ("prime", "'"),
-    },
-}
-_UNICODE = {
-    **dict.fromkeys("−–—‐‑‒﹣－", "-"),
-    **dict.fromkeys("×⋅·∙∗⁎", "*"),
-    **dict.fromkeys("\u00a0\u202f\u205f\u3000\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a", " "),
-    **dict.fromkeys("\u200b\u2060\ufeff\u2061\u2062\u2063\u2064", ""),
-    **dict.fromkeys("’‘′`´", "'"),
-    **dict.fromkeys("∕⁄÷", "/"),
-    **{"≤": r"\le ", "⩽": r"\le ", "≦": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≧": r"\ge ", "≠": r"\ne "},
-    **{"≈": r"\approx ", "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ", "∅": r"\emptyset "},
-    **{"±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"},
-    **{"°": r"\degree ", "º": r"\degree ", "π": r"\pi ", "ℝ": r"\R ", "ℤ": r"\Z ", "ℕ": r"\N ", "ℚ": r"\Q "},
-    **{"。": ".", "、": ",", "“": '"', "”": '"', "⟨": "(", "⟩": ")", "∑": r"\sum ", "∏": r"\prod ", "∣": "|"},
-    **{"∨": r"\lor ", "∧": r"\land ", "∠": r"\angle ", "ϕ": r"\phi ", "ℓ": r"\ell "},
-}
-_SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))
-_SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True))
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<row>\\\\(?:\s*\[-?[\d.]+\s*[a-z]{2}\])?)|\\(?P<command>[A-Za-z]+)\*?|\\(?P<escape>[^A-Za-z\\])"
     r"|(?P<science>\d+(?:\.\d*)?[eE][+-]\d+|\d+\.\d+[eE]\d+|\d+[eE]\d{1,3}(?![\w.^{]))"
@@ -120,72 +34,15 @@ _TOKEN = re.compile(
 )
 _HALF = re.compile(r"([ap])(?:m\b|\.\s?m\b)\.?", re.IGNORECASE)
 """am and pm behind a time."""
-_WORDS: dict[str, tuple[str, str]] = {
-    "pi": ("var", "pi"),
-    "and": ("sep", "and"),
-    "or": ("sep", "or"),
-    "infinity": ("infty", ""),
-    "infty": ("infty", ""),
-    "inf": ("infty", ""),
-    "oo": ("infty", ""),
-    "percent": ("percent", ""),
-    "sqrt": ("fn", "sqrt"),
-    "theta": ("var", "theta"),
-    "union": ("set", "cup"),
-    "pm": ("pm", "+"),
-    "degrees": ("degree", ""),
-    "degree": ("degree", ""),
-}
 
 
-def plain(text: str) -> str:
-    """Unicode mathematics in LaTeX and ASCII; outer white space and final punctuation gone.
+class Token(NamedTuple):
+    """`kind` says what it is, `text` which one. `gap`: white space stood before it."""
 
-    Raises Unreadable for control characters and combining marks.
-    """
-    out = text if text.isascii() else "".join(_plain_pieces(text))
-    if any((c < " " and c not in "\n\t\r\f") or (unicodedata.category(c) in ("Mn", "Cs", "Cc", "Co") and c not in
-           "\n\t\r\f") for c in out):  # fmt: skip
-        raise Unreadable("characters that no answer has")
-    if r"\begin" not in out:
-        out = re.sub(r"\\\\+(?=[A-Za-z])", r"\\", out)
-    return re.sub(r"\s{3,}", " ", out).strip()
-
-
-def _plain_pieces(text: str) -> list[str]:
-    out: list[str] = []
-    at = 0
-    while at < len(text):
-        c = text[at]
-        for table, mark in ((_SUPER, "^"), (_SUB, "_")):
-            if c in table:
-                end = at
-                while end < len(text) and text[end] in table:
-                    end += 1
-                out.append(f"{mark}{{{''.join(table[x] for x in text[at:end])}}}")
-                at = end
-                break
-        else:
-            if c in _UNICODE:
-                out.append(_UNICODE[c])
-            elif unicodedata.category(c) == "No" and "⁄" in unicodedata.normalize("NFKC", c):
-                top, bottom = unicodedata.normalize("NFKC", c).split("⁄")
-                out.append(rf"\frac{{{top}}}{{{bottom}}}")
-            elif 0xFF01 <= ord(c) <= 0xFF5E or 0x1D400 <= ord(c) <= 0x1D7FF:
-                wide = unicodedata.normalize("NFKC", c)
-                out.append(_UNICODE.get(wide, wide))
-            elif "GREEK" in unicodedata.name(c, "") and c.isalpha():
-                out.append(_greek(c))
-            else:
-                out.append(c)
-            at += 1
-    return out
-
-
-def _greek(c: str) -> str:
-    name = unicodedata.name(c).split()[-1].lower().replace("lamda", "lambda")
-    name = name.capitalize() if c.isupper() else name
-    return f"\\{name} " if name in _GREEK | {"pi"} else c
+    kind: str
+    text: str
+    gap: bool = False
+    value: Fraction | None = None
 
 
 def tokens(text: str) -> list[Token]:
@@ -211,19 +68,19 @@ def _scan(text: str, out: list[Token], depth: int) -> None:
             gap = True
             continue
         if kind == "command":
-            if piece in _DROPPED or piece in ("hspace", "vspace"):
+            if piece in DROPPED or piece in ("hspace", "vspace"):
                 if piece in ("hspace", "vspace"):
                     at = _group(text, at)[1]
                 elif piece in ("left", "right") and text[at : at + 1] == ".":
                     at += 1
                 gap = True
                 continue
-            if piece in _TEXT | _FONT:
+            if piece in TEXT | FONT:
                 content, at = _group(text, at)
                 _text(content, piece, out, depth, gap)
                 gap = False
                 continue
-            if piece in _ACCENT:
+            if piece in ACCENT:
                 content, at = _group(text, at)
                 name = re.sub(r"[\s{}\\]", "", content).replace("imath", "i").replace("jmath", "j")
                 if piece == "mathbb" and name in "RZNQC" and name:
@@ -236,9 +93,9 @@ def _scan(text: str, out: list[Token], depth: int) -> None:
             if piece in ",;:!> \t\n/":
                 gap = True
                 continue
-            if piece not in _ESCAPES:
+            if piece not in ESCAPES:
                 raise Unreadable(f"\\{piece}")
-            out.append(Token(*_ESCAPES[piece], gap))
+            out.append(Token(*ESCAPES[piece], gap))
         elif kind == "cycle":
             out.append(Token("num", piece, gap, _number(piece.replace("(", "\\dot{"), "repeating")))
         elif kind in ("number", "science", "repeating"):
@@ -249,8 +106,8 @@ def _scan(text: str, out: list[Token], depth: int) -> None:
             out.append(_relation(piece, gap))
         elif kind == "row":
             out.append(Token("row", "", gap))
-        elif piece in _SIGNS:
-            out.append(Token(*_SIGNS[piece], gap))
+        elif piece in SIGNS:
+            out.append(Token(*SIGNS[piece], gap))
         elif piece.isalpha():
             out.append(Token("word", piece, gap))
         else:
@@ -259,12 +116,12 @@ def _scan(text: str, out: list[Token], depth: int) -> None:
 
 
 def _command(name: str, gap: bool) -> Token:
-    if name in _COMMANDS:
-        kind, text = _COMMANDS[name]
+    if name in COMMANDS:
+        kind, text = COMMANDS[name]
         return Token(kind, text, gap)
     if name in FUNCTIONS:
         return Token("fn", FUNCTIONS[name], gap)
-    if name in _GREEK:
+    if name in GREEK:
         return Token("var", name, gap)
     return Token("bad", f"\\{name}", gap)
 
@@ -316,14 +173,14 @@ def _text(content: str, command: str, out: list[Token], depth: int, gap: bool) -
         out.append(Token("infty", "", gap))
     elif bare in FUNCTIONS and command in ("operatorname", "mathrm"):
         out.append(Token("fn", FUNCTIONS[bare], gap))
-    elif (after_number or after_unit) and command in _UPRIGHT and _is_unit(bare):
+    elif (after_number or after_unit) and command in UPRIGHT and _is_unit(bare):
         out.append(Token("text", re.sub(r"\\(cdot|times)", "*", bare), gap))
     elif len(bare) == 1 and bare.isalpha():
         out.append(Token("var", bare, gap))
     elif half := _HALF.fullmatch(bare):
         out.append(Token("text", f"{half[1]}m".lower(), gap))
     elif re.fullmatch(r"[\s\d.,+\-(){}\\$^_/=]*|\(?[A-Za-z]\)?[.:]?", bare) or (
-        command in _FONT and re.search(r"[\\^_\d+=]", bare)
+        command in FONT and re.search(r"[\\^_\d+=]", bare)
     ):
         _scan(bare.replace("$", ""), out, depth + 1)
     else:
@@ -351,8 +208,8 @@ def _word(word: str, text: str, at: int, out: list[Token], gap: bool) -> int:
         out.append(Token("text", "min", gap))
     elif word in FUNCTIONS or (lower in FUNCTIONS and len(word) > 2):
         out.append(Token("fn", FUNCTIONS.get(word) or FUNCTIONS[lower], gap))
-    elif word in _WORDS or lower in ("pi", "infinity", "and", "or"):
-        out.append(Token(*_WORDS.get(word) or _WORDS[lower], gap))
+    elif word in WORDS or lower in ("pi", "infinity", "and", "or"):
+        out.append(Token(*WORDS.get(word) or WORDS[lower], gap))
     elif split := re.fullmatch(r"(sin|cos|tan|ln|log|sqrt)([a-z])", word):
         out.append(Token("fn", split[1], gap))
         out.append(Token("var", split[2], False))

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from cooper_jax.host.verifier.mathematics.algebra.matrix import Matrix
 from cooper_jax.host.verifier.mathematics.algebra.numeric import real
 from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio
 from cooper_jax.host.verifier.mathematics.algebra.sums import Mono
-from cooper_jax.host.verifier.mathematics.expression import Matrix
-from cooper_jax.host.verifier.mathematics.units import Unit
+from cooper_jax.host.verifier.mathematics.reading.units import Unit
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from cooper_jax.host.verifier.mathematics.algebra.functions import function
+from cooper_jax.host.verifier.mathematics.algebra.matrix import Matrix, determinant
 from cooper_jax.host.verifier.mathematics.algebra.powers import power, root
 from cooper_jax.host.verifier.mathematics.algebra.ratio import (
     Ratio,
@@ -16,26 +17,21 @@ from cooper_jax.host.verifier.mathematics.algebra.ratio import (
     number,
     variable,
 )
-from cooper_jax.host.verifier.mathematics.algebra.sums import PI, TooBig, Unreadable
-from cooper_jax.host.verifier.mathematics.tokens import Token
-
-MAX_DEPTH = 64
-MAX_SIDE = 8
-"""Rows and columns of a matrix."""
+from cooper_jax.host.verifier.mathematics.algebra.sums import PI, Unreadable
+from cooper_jax.host.verifier.mathematics.reading.cursor import Cursor
+from cooper_jax.host.verifier.mathematics.reading.grid import grid
+from cooper_jax.host.verifier.mathematics.reading.tokens import Token
 
 _CLOSE = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
 _CALLED = ("f", "g", "h", "F", "G", "H", "P", "Gamma", "zeta")
-_MATRICES = ("pmatrix", "bmatrix", "matrix", "vmatrix", "Bmatrix", "array", "smallmatrix", "Vmatrix")
-
-Matrix = tuple[tuple[Ratio, ...], ...]
 
 
-class Reader:
-    """A cursor over tokens. `loose` reads `a/bc` as a/(bc); `slash` notes that the two readings differ; `sign` is what
-    plus-minus stands for, nothing where one value is asked for."""
+class Reader(Cursor):
+    """Reads expressions at a cursor. `loose` reads `a/bc` as a/(bc); `slash` notes that the two readings differ; `sign`
+    is what plus-minus stands for, nothing where one value is asked for."""
 
     def __init__(self, tokens: Sequence[Token], loose: bool = False, sign: str = "") -> None:
-        self.tokens, self.at, self.depth = tokens, 0, 0
+        super().__init__(tokens)
         self.loose, self.sign, self.slash = loose, sign, False
         self._bars, self._powered = 0, False
 
@@ -50,7 +46,7 @@ class Reader:
         """term + term - term ..."""
         total = self._term()
         while self._sign_next():
-            negative = self._is_negative(self._next())
+            negative = self._is_negative(self.next())
             term = self._term()
             total = add(total, neg(term) if negative else term)
         return total
@@ -69,17 +65,17 @@ class Reader:
     def _term(self) -> Ratio:
         negative = False
         while self._sign_next():
-            negative ^= self._is_negative(self._next())
+            negative ^= self._is_negative(self.next())
         value = self._product()
         return neg(value) if negative else value
 
     def _product(self) -> Ratio:
         value = self._chain()
         while (token := self.peek()) is not None and token.kind == "op" and token.text in ("*", "/", "mod"):
-            self._next()
+            self.next()
             negative = False
             while self._sign_next():
-                negative ^= self._is_negative(self._next())
+                negative ^= self._is_negative(self.next())
             if token.text == "/":
                 start = self.at
                 right = self._factor()
@@ -105,7 +101,7 @@ class Reader:
         while self._factor_next():
             # 2^6 3^5 is a product; 2 3 and (x+1)2 are anyone's guess.
             last, token = self.tokens[self.at - 1], self.tokens[self.at]
-            if token.kind == "num" and not self._powered and (last.kind == "num" or self._ahead().text != "^"):
+            if token.kind == "num" and not self._powered and (last.kind == "num" or self.ahead().text != "^"):
                 raise Unreadable("a number behind another factor")
             value = mul(value, self._factor())
         return value
@@ -153,7 +149,7 @@ class Reader:
         value = self._postfix(self._atom())
         self._powered = False
         while (token := self.peek()) is not None and token.kind == "op" and token.text == "^":
-            self._next()
+            self.next()
             exponent = self._script()
             value = self._postfix(power(value, exponent))
             if (token := self.peek()) is not None and token.text == "^":
@@ -164,15 +160,15 @@ class Reader:
     def _postfix(self, value: Ratio) -> Ratio:
         while (token := self.peek()) is not None:
             if token.kind == "op" and token.text == "!":
-                self._next()
+                self.next()
                 double = (after := self.peek()) is not None and after.kind == "op" and after.text == "!"
                 self.at += double
                 value = function("factorial2" if double else "factorial", value)
             elif token.kind == "degree":
-                self._next()
+                self.next()
                 value = mul(value, div(atom(PI), number(180)))
             elif token.kind == "percent":
-                self._next()
+                self.next()
                 value = div(value, number(100))
             else:
                 break
@@ -184,7 +180,7 @@ class Reader:
         if token is None:
             raise Unreadable("an empty exponent")
         if token.kind == "op" and token.text in "+-":
-            self._next()
+            self.next()
             value = self._atom()
             return neg(value) if token.text == "-" else value
         if token.kind == "word" and len(token.text) > 1:
@@ -192,16 +188,11 @@ class Reader:
         value = self._atom()
         # 2^3^2 is 2^(3^2).
         if (after := self.peek()) is not None and after.kind == "op" and after.text == "^" and token.text != "{":
-            self._next()
-            self._deeper()
+            self.next()
+            self.deeper()
             value = power(value, self._script())
             self.depth -= 1
         return value
-
-    def _deeper(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise TooBig("nested too deeply")
 
     def _argument(self) -> Ratio:
         """A LaTeX argument: braces, or one token, of a number one digit."""
@@ -222,13 +213,13 @@ class Reader:
         return self._atom()
 
     def _atom(self) -> Ratio:
-        self._deeper()
+        self.deeper()
         value = self._one()
         self.depth -= 1
         return value
 
     def _one(self) -> Ratio:
-        token = self._next()
+        token = self.next()
         kind = token.kind
         if kind == "num":
             assert token.value is not None
@@ -242,7 +233,7 @@ class Reader:
         if kind == "bar":
             self._bars += 1
             value = self.sum()
-            self._expect("bar", "|")
+            self.expect("bar", "|")
             self._bars -= 1
             return function("abs", value)
         if kind == "frac":
@@ -261,7 +252,7 @@ class Reader:
             name, rows = self.matrix()
             if name != "vmatrix":
                 raise Unreadable("a matrix in an expression")
-            return _determinant(rows)
+            return determinant(rows)
         raise Unreadable(f"unexpected {token.text or kind}")
 
     def _letters(self, letters: str) -> Ratio:
@@ -281,12 +272,12 @@ class Reader:
         after = self.peek()
         base = token.text.rstrip("'").split("_")[0]
         if base in _CALLED and after is not None and after.kind == "open" and after.text == "(" and not after.gap:
-            self._next()
+            self.next()
             args = [self.sum()]
             while (comma := self.peek()) is not None and comma.text == ",":
-                self._next()
+                self.next()
                 args.append(self.sum())
-            self._expect("close", ")")
+            self.expect("close", ")")
             return atom(("f", f"{token.text}()", *args_key(args)))
         return variable(token.text)
 
@@ -296,7 +287,7 @@ class Reader:
         bars, self._bars = self._bars, 0
         value = self.sum()
         self._bars = bars
-        self._expect("close", _CLOSE[token.text])
+        self.expect("close", _CLOSE[token.text])
         if token.text == "\\lfloor":
             return function("floor", value)
         if token.text == "\\lceil":
@@ -306,16 +297,16 @@ class Reader:
     def _root(self) -> Ratio:
         degree = Fraction(2)
         if (token := self.peek()) is not None and token.text == "[":
-            self._next()
+            self.next()
             found = self.sum().rational
-            self._expect("close", "]")
+            self.expect("close", "]")
             if found is None or found.denominator != 1:
                 raise Unreadable("degree of a root")
             degree = found
         if (token := self.peek()) is not None and token.kind == "num":  # \sqrt 12 is taken whole, \sqrt12 is not.
             if len(token.text) > 1 and not token.gap:
                 raise Unreadable("a root of several digits without braces")
-            self._next()
+            self.next()
             assert token.value is not None
             return root(number(token.value), int(degree))
         return root(self._argument(), int(degree))
@@ -324,7 +315,7 @@ class Reader:
         exponent: Ratio | None = None
         base: Ratio | None = None
         while (token := self.peek()) is not None and token.text in ("^", "_") and token.kind == "op":
-            self._next()
+            self.next()
             if token.text == "^":
                 exponent = self._script()
             else:
@@ -363,18 +354,18 @@ class Reader:
         if token is None:
             raise Unreadable(f"{name} without an argument")
         if token.kind == "open" and token.text in ("(", "[", "{", "\\{"):
-            self._next()
+            self.next()
             bars, self._bars = self._bars, 0
             args = [self.sum()]
             while (comma := self.peek()) is not None and comma.text == ",":
-                self._next()
+                self.next()
                 args.append(self.sum())
             self._bars = bars
-            self._expect("close", _CLOSE[token.text])
+            self.expect("close", _CLOSE[token.text])
             return args
         # sin 2x cos x: the argument ends before a sign or the next function.
         if token.kind == "op" and token.text == "-":
-            self._next()
+            self.next()
             return [neg(self._factor())]
         value = self._factor()
         while self._factor_next() and self.tokens[self.at].kind not in ("fn", "big", "open", "bar"):
@@ -385,13 +376,13 @@ class Reader:
         """A sum or product over an index, kept as it stands: equal only to the same one."""
         index, low, high = "", number(0), number(0)
         for _ in range(2):
-            token = self._next()
+            token = self.next()
             if token.text == "_":
-                self._expect("open", "{")
-                index = self._next().text
-                self._expect("rel", "=")
+                self.expect("open", "{")
+                index = self.next().text
+                self.expect("rel", "=")
                 low = self.sum()
-                self._expect("close", "}")
+                self.expect("close", "}")
             elif token.text == "^":
                 high = self._script()
             else:
@@ -400,80 +391,4 @@ class Reader:
 
     def matrix(self) -> tuple[str, Matrix]:
         """The rest of `\\begin{name} ... \\end{name}`."""
-        name = self._environment()
-        if name not in _MATRICES:
-            raise Unreadable(f"the environment {name[:40]}")
-        if name == "array":
-            self._skip_group()
-        rows: list[list[Ratio]] = [[]]
-        cell: list[Token] = []
-        depth = 0
-        while True:
-            token = self._next()
-            if token.kind == "begin":
-                depth += 1
-            if token.kind == "end" and depth:
-                depth -= 1
-            elif depth == 0 and token.kind in ("amp", "row", "end"):
-                if cell or token.kind == "amp" or rows[-1]:
-                    rows[-1].append(Reader(cell, self.loose).whole())
-                cell = []
-                if token.kind == "row":
-                    rows.append([])
-                if token.kind == "end":
-                    break
-                continue
-            cell.append(token)
-        if self._environment() != name:
-            raise Unreadable("an environment that does not end")
-        rows = [row for row in rows if row]
-        if not rows or len({len(row) for row in rows}) != 1 or max(len(rows), len(rows[0])) > MAX_SIDE:
-            raise Unreadable("rows of different lengths, or too many")
-        return name, tuple(map(tuple, rows))
-
-    def _environment(self) -> str:
-        self._expect("open", "{")
-        name = self._next().text
-        if self.peek() is not None and self.tokens[self.at].text == "*":
-            self._next()
-        self._expect("close", "}")
-        return name
-
-    def _skip_group(self) -> None:
-        self._expect("open", "{")
-        while self._next().text != "}":
-            pass
-
-    def peek(self) -> Token | None:
-        """The next token, if any."""
-        return self.tokens[self.at] if self.at < len(self.tokens) else None
-
-    def _ahead(self) -> Token:
-        """The token behind the next one."""
-        return self.tokens[self.at + 1] if self.at + 1 < len(self.tokens) else Token("", "")
-
-    def _next(self) -> Token:
-        token = self.peek()
-        if token is None:
-            raise Unreadable("the text ends early")
-        self.at += 1
-        return token
-
-    def _expect(self, kind: str, text: str) -> None:
-        token = self._next()
-        if token.kind != kind or token.text != text:
-            raise Unreadable(f"{text} is missing")
-
-
-def _determinant(rows: Matrix) -> Ratio:
-    if len({len(rows), *map(len, rows)}) != 1 or len(rows) > 4:
-        raise Unreadable("a determinant that is not square, or too large")
-    first = rows[0]  # pyright: ignore[reportGeneralTypeIssues]
-    if len(rows) == 1:
-        return first[0]
-    total = number(0)
-    for k, head in enumerate(first):
-        minor = tuple(row[:k] + row[k + 1 :] for row in rows[1:])
-        term = mul(head, _determinant(minor))
-        total = add(total, neg(term) if k % 2 else term)
-    return total
+        return grid(self, lambda cell: Reader(cell, self.loose).whole())

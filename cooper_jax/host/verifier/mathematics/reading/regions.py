@@ -4,7 +4,7 @@ from cooper_jax.host.verifier.mathematics.algebra.equality import equal
 from cooper_jax.host.verifier.mathematics.algebra.numeric import real
 from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, div, neg, symbols
 from cooper_jax.host.verifier.mathematics.algebra.sums import UNIT, Mono, Poly, Unreadable
-from cooper_jax.host.verifier.mathematics.kinds import (
+from cooper_jax.host.verifier.mathematics.reading.kinds import (
     Answer,
     End,
     Group,
