@@ -34,7 +34,7 @@ from cooper_jax.programs.sft import sft
 
 MOST = 2 * 2**30
 """Bytes that a process of the suite may hold."""
-SWEEP = 1.2 * 2**30
+SWEEP = 1.3 * 2**30
 """Bytes at which a process drops its compiled programs before the next test."""
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
 

@@ -157,7 +157,9 @@ def test_scores_are_those_of_transformers(name: str, tmp_path: Path) -> None:
         assert np.abs(got_B - logits_of_torch(model, padded_BT, real_BT)[:, 0]).max() <= 1e-4, side
 
 
-@pytest.mark.parametrize("name", ["qwen2-tied", "qwen3", "llama"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("qwen2-tied", marks=pytest.mark.slow), "qwen3", pytest.param("llama", marks=pytest.mark.slow)]
+)
 def test_greedy_generation_is_that_of_transformers(causal: Any, name: str) -> None:
     """Token for token, from left-padded prompts, to a stop token that some rows reach."""
     model, folder = causal[name]
@@ -412,6 +414,7 @@ def tokenizer_files(folder: Path, pad: str | None) -> None:
     transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token=pad).save_pretrained(folder)
 
 
+@pytest.mark.slow  # test_proof is its quick sibling
 @pytest.mark.usefixtures("one_device")
 def test_from_folders_through_runs_to_folders(
     causal: Any, tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]

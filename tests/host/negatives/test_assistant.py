@@ -541,7 +541,7 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
             return fetch(tree)
 
         monkeypatch.setattr(cooper, "fetch", watched)
-        run.jits = replace(run.jits, policy=update)
+        run.jits = replace(run.jits, policy_update=update)
         run.assistant = Noting("")
         state = cooper.CooperState(policy, reward)
         _, record = cooper.cooper_step(state, run.stream.take(8), 0, run, Timeline())
