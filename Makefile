@@ -1,6 +1,6 @@
 # `make demo` and `make test` need only git, make and Python >= 3.11; everything else goes into .venv.
-# `make quick` leaves out the slow tests. `make bench` also makes an environment for each peer, in .bench; BENCH="--rounds 1"
-# passes options.
+# `make quick` leaves out the slow tests. `make bench` also makes an environment for each peer, in .bench;
+# BENCH="--rounds 1" passes options.
 PYTHON ?= python3
 BIN := .venv/bin
 

@@ -34,7 +34,7 @@ from cooper_jax.programs.sft import sft
 
 MOST = 2 * 2**30
 """Bytes that a process of the suite may hold."""
-SWEEP = 1.2 * 2**30
+SWEEP = 1.3 * 2**30
 """Bytes at which a process drops its compiled programs before the next test."""
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
 
@@ -95,7 +95,7 @@ def toy_in(folder: Path) -> Config:
         ),
         evaluation=config.Evaluation(questions=40, batch=32),
         eval_every=2,
-        save_every=2,
+        save_every=1000,
         compile_cache=str(CACHE),
     )
 
@@ -120,8 +120,8 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 @pytest.fixture
 def started(warm: Config, one_device: None, tmp_path: Path) -> Config:
-    """`warm`, to be trained in the test's own directory, on one device."""
-    return replace(warm, dir=str(tmp_path / "run"))
+    """`warm`, to be trained in the test's own directory, saved at every second step, on one device."""
+    return replace(warm, dir=str(tmp_path / "run"), save_every=2)
 
 
 @pytest.fixture

@@ -73,7 +73,9 @@ def test_scores(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, 
     np.testing.assert_allclose(jits.make_score(tiny, mesh)(params, text), jax.nn.sigmoid(got), rtol=1e-6)
 
 
-@pytest.mark.parametrize("micro_batch", [1, 3, 99])
+@pytest.mark.parametrize(
+    "micro_batch", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(99, marks=pytest.mark.slow)]
+)
 def test_the_reward_models_losses(
     tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, micro_batch: int
 ) -> None:
@@ -111,9 +113,11 @@ def test_the_reward_models_losses(
     "cfg",
     [
         GRPO(kl_weight=0.1),
-        GRPO(ratio="sequence", clip_low=0.01, clip_high=0.01, kl_weight=0.0),
-        GRPO(aggregation="sequence-mean", dual_clip=1.5, truncated="mask", kl_weight=0.0),
-        GRPO(aggregation="dr-grpo", std="none", kl_weight=0.0),
+        pytest.param(GRPO(ratio="sequence", clip_low=0.01, clip_high=0.01, kl_weight=0.0), marks=pytest.mark.slow),
+        pytest.param(
+            GRPO(aggregation="sequence-mean", dual_clip=1.5, truncated="mask", kl_weight=0.0), marks=pytest.mark.slow
+        ),
+        pytest.param(GRPO(aggregation="dr-grpo", std="none", kl_weight=0.0), marks=pytest.mark.slow),
     ],
     ids=["kl", "gspo", "sequence-mean", "dr-grpo"],
 )

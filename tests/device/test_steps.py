@@ -280,7 +280,10 @@ def whole_step(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Any, ...]:
     return (*out, sharding.fetch((policy.params, reward.params)))
 
 
-@pytest.mark.parametrize(("axes", "packed"), [(config.Mesh(1, 4, 2), False), (config.Mesh(2, 2, 2), True)])
+@pytest.mark.parametrize(
+    ("axes", "packed"),
+    [pytest.param(config.Mesh(1, 4, 2), False, marks=pytest.mark.slow), (config.Mesh(2, 2, 2), True)],
+)
 def test_the_mesh_does_not_change_the_answer(axes: config.Mesh, packed: bool, tiny: Model, tiny_config: Config) -> None:
     """1 x 1 = 4 x 2: the same tokens, scores, metrics and weights on one device and on eight."""
     small = Trainee(tiny, Optim(lr=1e-3, warmup=2, eps=1e-4))

@@ -191,6 +191,7 @@ def test_a_tpu_gets_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory and memory.temp_size_in_bytes < weights, "somewhere there is a [T, S] array"
 
 
+@pytest.mark.slow  # test_sample asks the same of a CPU
 @pytest.mark.usefixtures("nothing_kept")
 @pytest.mark.parametrize("int8", [False, True])
 def test_a_tpu_turns_no_cache_around(int8: bool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,9 @@ def test_greedy_generation_is_that_of_transformers(causal: Any, name: str) -> No
     assert drawn.finished_B[0] and not drawn.finished_B.all()
 
 
-@pytest.mark.parametrize("name", ["qwen2-tied", "qwen3", "llama"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("qwen2-tied", marks=pytest.mark.slow), "qwen3", pytest.param("llama", marks=pytest.mark.slow)]
+)
 def test_bfloat16_is_as_near_as_in_transformers(causal: Any, name: str) -> None:
     """Root mean square distance from float32, over real positions and the vocabulary."""
     model, folder = causal[name]

@@ -110,6 +110,7 @@ def tokenizer_files(folder: Path, pad: str | None) -> None:
     transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token=pad).save_pretrained(folder)
 
 
+@pytest.mark.slow  # test_proof is its quick sibling
 @pytest.mark.usefixtures("one_device")
 def test_from_folders_through_runs_to_folders(
     causal: Any, tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -93,7 +93,7 @@ def test_only_the_past_is_seen(params: Any, tokens: jax.Array, tiny: Model) -> N
     assert reach.tolist() == [True] * (t + 1) + [False] * (T - t - 1)
 
 
-@pytest.mark.parametrize("stacked", [True, False])
+@pytest.mark.parametrize("stacked", [pytest.param(True, marks=pytest.mark.slow), False])
 @pytest.mark.parametrize(("int8", "error"), [(False, 1e-5), (True, 0.03)])
 def test_cached_decoding_is_the_full_pass(
     params: Any, tiny: Model, rng: np.random.Generator, int8: bool, error: float, stacked: bool

@@ -99,6 +99,7 @@ def test_frequencies_follow_the_filtered_distribution() -> None:
         np.testing.assert_allclose(logp[0], np.log(unfiltered)[np.asarray(token[0])], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_untied_and_bfloat16_sample_too(prompts: Any, tiny: Model) -> None:
     cfg = replace(tiny, tied=False, dtype="bfloat16", remat="full")
     params = weights.init(cfg, False, jax.random.key(0))

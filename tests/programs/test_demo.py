@@ -16,7 +16,7 @@ from cooper_jax.config import Config, UserError, builtin, load
 from cooper_jax.programs.demo import Demo, demo
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # below, on a small scale
 def test_quick_demo_shows_hacking_and_its_cure(tmp_path: Path) -> None:
     env = os.environ | {"XLA_FLAGS": ""}  # one device, optimised
     command = [sys.executable, "-m", "cooper_jax", "demo", "--quick", "--out", str(tmp_path)]

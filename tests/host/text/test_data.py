@@ -200,6 +200,7 @@ def two_tokenizers(tiny_config: Config, tiny: Model, tmp_path: Path) -> Config:
     )
 
 
+@pytest.mark.slow  # test_proof is its quick sibling
 @pytest.mark.usefixtures("one_device")
 def test_a_run_on_a_file_with_two_tokenizers(two_tokenizers: Config, capsys: pytest.CaptureFixture[str]) -> None:
     cfg = two_tokenizers
