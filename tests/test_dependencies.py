@@ -13,8 +13,6 @@ from folders import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-ABSENT = {"wandb": "wandb"}
-"""Imported packages that the test extra leaves out, and their distributions."""
 
 
 def canonical(name: str) -> str:
@@ -29,7 +27,10 @@ def declared(*lists: list[str]) -> set[str]:
 
 
 def imported(files: Iterable[Path]) -> dict[str, Path]:
-    """Distributions that the files import, wherever the import stands, and a file of each."""
+    """Distributions that the files import, wherever the import stands, and a file of each.
+
+    One that is not installed (the test extra leaves out wandb) goes by the name it is imported by.
+    """
     found: dict[str, Path] = {}
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
@@ -40,7 +41,7 @@ def imported(files: Iterable[Path]) -> dict[str, Path]:
     own = {"cooper_jax", *(file.stem for file in (ROOT / "tests").glob("*.py"))}
     owners = packages_distributions()
     return {
-        canonical(owners[name][0] if name in owners else ABSENT[name]): file
+        canonical(owners.get(name, [name])[0]): file
         for name, file in found.items()
         if name not in sys.stdlib_module_names | own
     }
