@@ -1,5 +1,6 @@
 """Answers that have parts: tuples, lists, sets, systems, matrices."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from cooper_jax.host.verifier.mathematics.answers.kinds import (
@@ -17,16 +18,16 @@ from cooper_jax.host.verifier.mathematics.answers.kinds import (
 from cooper_jax.host.verifier.mathematics.comparison.three import Decide, every
 
 
-class Several:
+class Several(ABC):
     """Compares answers that have parts. How parts compare, whoever inherits says."""
 
     def __init__(self, decide: Decide) -> None:
         self._decide = decide
         self._inside = 0
 
+    @abstractmethod
     def answers(self, g: Answer, a: Answer) -> bool | None:
         """Whether two answers are equal."""
-        raise NotImplementedError
 
     def _systems(self, g: Answer, a: Answer) -> bool | None:
         if isinstance(g, System) and isinstance(a, System):
