@@ -50,6 +50,9 @@ class Config:
     profile: int = 0
     """Watch so many steps of a training program, once all is compiled: a trace of JAX's profiler and `timeline.png`, in
     `profile/` of the run directory. 0: none."""
+    watchdog: float = 1800.0
+    """Seconds without the end of a step after which a training program counts as hung: it writes what each thread does and
+    ends with exit code 75, and the launchers start it again. Compiling and evaluations do not count. 0: never."""
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:
@@ -57,7 +60,7 @@ class Config:
         for name in ("steps", "save_every", "keep"):
             value = getattr(self, name)
             require(value >= 1, f"{name} = {value}: must be at least 1")
-        for name in ("eval_every", "profile"):
+        for name in ("eval_every", "profile", "watchdog"):
             value = getattr(self, name)
             require(value >= 0, f"{name} = {value}: must not be negative; 0 turns it off")
         require(self.seed >= 0, f"seed = {self.seed}: must not be negative")

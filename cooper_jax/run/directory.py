@@ -11,7 +11,7 @@ from cooper_jax.model import hf
 
 # What may differ when a run is continued: none of it changes the numbers of a step.
 _FREE = ("steps", "dir", "eval_every", "save_every", "keep", "compile_cache", "profile", "log", "evaluation", "mesh")
-_FREE += ("verifier.workers", "verifier.deadline", "pairs.style", "pairs.min_valid_rate", "pairs.patience")
+_FREE += ("watchdog", "verifier.workers", "verifier.deadline", "pairs.style", "pairs.min_valid_rate", "pairs.patience")
 _FREE += tuple(
     f"assistant.server.{name}"
     for name in ("url", "key_env", "concurrency", "deadline", "retries", "backoff", "longest_wait", "breaker", "cache")
