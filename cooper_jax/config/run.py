@@ -51,8 +51,8 @@ class Config:
     """Watch so many steps of a training program, once all is compiled: a trace of JAX's profiler and `timeline.png`, in
     `profile/` of the run directory. 0: none."""
     watchdog: float = 1800.0
-    """Seconds without the end of a step after which a training program counts as hung: it writes what each thread does and
-    ends with exit code 75, and the launchers start it again. Compiling and evaluations do not count. 0: never."""
+    """Seconds without the end of a step after which a training program counts as hung: it writes what each thread does
+    and ends with exit code 75, and launchers start it again. Compiling and evaluations do not count. 0: never."""
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:

@@ -14,8 +14,8 @@ _STDERR = 2
 
 
 class Watchdog:
-    """A context manager: where `beat` stays away for `limit_s` seconds, it writes every thread's stack to stderr and ends
-    the process with exit code `HUNG`. A limit of 0 turns it off.
+    """A context manager: where `beat` stays away for `limit_s` seconds, it writes every thread's stack to stderr and
+    ends the process with exit code `HUNG`. A limit of 0 turns it off.
 
     Nothing counts before the first beat, so the step that compiles may take its time; nor within `off`.
 
@@ -81,8 +81,10 @@ class Watchdog:
 
 def _end(limit_s: float) -> None:
     """Straight to the descriptor: the thread that hangs may hold the lock of `sys.stderr`."""
-    said = f"error: no step ended within {limit_s:g} s (watchdog = {limit_s:g}): the run hangs, and ends with exit code "
-    said += f"{HUNG}; the same command continues from the last checkpoint. What each thread was doing:\n"
+    said = (
+        f"error: no step ended within {limit_s:g} s (watchdog = {limit_s:g}): the run hangs, and ends with exit code "
+        f"{HUNG}; the same command continues from the last checkpoint. What each thread was doing:\n"
+    )
     try:
         os.write(_STDERR, said.encode())
         faulthandler.dump_traceback(_STDERR, all_threads=True)
