@@ -12,10 +12,10 @@ set -euo pipefail
 # shellcheck source=launch/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-processes=2 devices=4 program=train dry="" grace=${COOPER_GRACE:-30}
+processes=2 devices=4 program=train grace=${COOPER_GRACE:-30}
 while [[ $# -gt 0 ]]; do
   case $1 in
-    --dry-run) dry=1 ;;
+    --dry-run) DRY=1 ;;
     --processes) need "$@" && count "$1" "$2" && processes=$2 && shift ;;
     --devices) need "$@" && count "$1" "$2" && devices=$2 && shift ;;
     --program) need "$@" && program=$2 && shift ;;
@@ -25,6 +25,7 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 [[ $# -gt 0 ]] || fail "no CONFIG; call it as launch/local.sh [--processes N] [--devices N] CONFIG"
+[[ $1 != --* ]] || fail "unknown flag $1; launch/local.sh --help lists them"
 count COOPER_GRACE "$grace"
 
 free_port() { # Below the range from which systems take ports of outgoing connections
@@ -45,7 +46,7 @@ command_of() { # PROCESS: set COMMAND
 }
 arguments=("$@")
 
-if [[ -n $dry ]]; then
+if [[ -n $DRY ]]; then
   for ((i = 0; i < processes; i++)); do command_of "$i" && quoted "${COMMAND[@]}"; done
   exit
 fi
