@@ -74,7 +74,7 @@ if [[ -n $tpu ]]; then
   topology=$(filled --topology "$topology")
   if [[ $topology =~ ^[0-9]+(x[0-9]+)+$ ]]; then
     all=$((${topology//x/*}))
-    ((all % chips == 0)) || fail "--topology $topology: its $all chips are no multiple of --chips $chips, those of a node"
+    ((all % chips == 0)) || fail "--topology $topology: $all chips are no multiple of --chips $chips, those of a node"
     nodes=$((all / chips))
   else
     [[ -n $DRY && $topology == "<topology>" ]] || fail "--topology $topology: must look like 4x4 or 2x2x4"

@@ -89,6 +89,7 @@ while [[ ${#pids[@]} -gt 0 ]]; do
   for i in "${!pids[@]}"; do
     kill -0 "${pids[i]}" && continue
     code=0 && wait "${pids[i]}" || code=$?
+    kill -s KILL -- "-${pids[i]}" || true # What it left behind would keep its output open.
     unset "pids[i]"
     if ((code != 0 && failed == 0)); then
       failed=$code deadline=$((SECONDS + grace))
