@@ -107,6 +107,7 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
                 late = None
                 checkpoints.save(done, state, training.cursor(), figures.get(best, -inf) if best else None)
             if stopped and done < steps:
+                checkpoints.wait()
                 raise Interrupted(
                     f"{training.program}: stopped by {stopped[0]} and saved at step {done} of {steps}; "
                     "run the same command to continue"
