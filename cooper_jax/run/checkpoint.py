@@ -1,9 +1,10 @@
 """Checkpoints of both models and the data cursor, with orbax: whole or absent, never half-written."""
 
+import logging
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Literal
 
@@ -28,7 +29,7 @@ class Checkpointer:
 
     def __init__(self, run_dir: str, keep: int, best: bool = False) -> None:
         self._folder = path(run_dir).absolute() / "checkpoints"
-        self._saving = 0
+        self._saving, self._quiet = 0, ExitStack()
         newest = ocp.checkpoint_managers.LatestN(n=keep)
         highest = ocp.checkpoint_managers.BestN(get_metric_fn=_figure, n=1, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
@@ -106,6 +107,7 @@ class Checkpointer:
         return CooperState(out.get("policy"), out.get("reward")), out["cursor"]["problems"]
 
     def __enter__(self) -> "Checkpointer":
+        self._quiet.enter_context(_quiet())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -114,6 +116,8 @@ class Checkpointer:
         require(problem is None or error is not None, problem or "")
         if problem:
             print(f"warning: {problem}", flush=True)  # beside the error that ends the run
+        else:
+            self._quiet.close()
 
 
 def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> Any:
@@ -146,18 +150,33 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
-    """Allow transfers; and should the reading fail, keep quiet about reads under way that find the event loop closed.
+def _quiet() -> Iterator[None]:
+    """Where reading or writing fails, leave the telling to the error that we raise.
 
-    Orbax's threads print a traceback for each of them, before and after the error itself, and would bury it.
+    Orbax's threads print tracebacks of their own, of it and of what was under way and finds the event loop closed,
+    before the error and after it, and would bury it: after an error they stay quiet.
     """
     shown, unraisable = sys.excepthook, sys.unraisablehook
     late = lambda error: "Event loop is closed" in str(error)  # noqa: E731
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     sys.excepthook = lambda kind, error, tb: None if late(error) else shown(kind, error, tb)
     sys.unraisablehook = lambda args: None if late(args.exc_value) else unraisable(args)
-    with jax.transfer_guard("allow"):
-        yield
+    for logger in loggers:
+        logger.addFilter(_not_orbax_failing)
+    yield
     sys.excepthook, sys.unraisablehook = shown, unraisable
+    for logger in loggers:
+        logger.removeFilter(_not_orbax_failing)
+
+
+def _not_orbax_failing(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and "orbax" in record.pathname + record.getMessage())
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    with _quiet(), jax.transfer_guard("allow"):
+        yield
 
 
 def _figure(metrics: Any) -> float:

@@ -101,7 +101,7 @@ def test_the_next_save_waits_for_the_last(mesh: jax.sharding.Mesh, tmp_path: Pat
     ],
 )
 def test_a_write_that_fails(
-    error: Exception, said: str, mesh: jax.sharding.Mesh, tmp_path: Path, gate: Gate, capsys: pytest.CaptureFixture[str]
+    error: Exception, said: str, mesh: jax.sharding.Mesh, tmp_path: Path, gate: Gate, capsys: Any, caplog: Any
 ) -> None:
     """It is an error at the next save, at `wait` and at the end, unless another one ends the run; the last checkpoint
     stands, and saving goes on after it."""
@@ -125,7 +125,8 @@ def test_a_write_that_fails(
         pass
     with pytest.raises(RuntimeError, match="another"), begin():
         raise RuntimeError("another")
-    assert f"warning: {said}" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert f"warning: {said}" in shown.out and "Traceback" not in shown.err + caplog.text
     gate.error = None
     with Checkpointer(str(tmp_path), 2) as checkpoints:
         assert checkpoints.latest() == 1
