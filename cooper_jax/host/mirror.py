@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from cooper_jax.config import UserError, is_local, path
+from cooper_jax.config.paths import copy
 
 EVERY = 5.0
 """Seconds between copies, the most that a kill loses."""
@@ -25,14 +26,15 @@ class Mirror:
 
     def __init__(self, place: str | os.PathLike[str]) -> None:
         self._there = path(place)
-        self.local, self._folder = Path(self._there), None
+        self.local, self._folder = self._there, None
         if is_local(self._there):
             return
         self._folder = Path(tempfile.mkdtemp(prefix="cooper-"))
         self.local = self._folder / self._there.name
         self._copied: dict[Path, tuple[int, int]] = {}
         if self._there.is_file():
-            self.local.write_bytes(self._there.read_bytes())
+            copy(self._there, self.local)
+            self._copied[self.local] = _version(self.local)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"copy of {self._there}", daemon=True)
         self._thread.start()
@@ -49,10 +51,9 @@ class Mirror:
 
     def _copy(self) -> None:
         for file in sorted(file for file in self.local.parent.rglob("*") if file.is_file()):
-            about = file.stat()
-            version = (about.st_size, about.st_mtime_ns)
+            version = _version(file)
             if self._copied.get(file) != version:
-                path(self._there.parent / file.relative_to(self.local.parent)).write_bytes(file.read_bytes())
+                copy(file, self._there.joinpath(*file.relative_to(self.local).parts))
                 self._copied[file] = version
 
     def close(self) -> None:
@@ -71,3 +72,8 @@ class Mirror:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _version(file: Path) -> tuple[int, int]:
+    about = file.stat()
+    return about.st_size, about.st_mtime_ns

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
@@ -13,7 +14,8 @@ import orbax.checkpoint as ocp
 from etils import epath
 from flax.traverse_util import flatten_dict
 
-from cooper_jax.config import UserError, is_local, path, require
+from cooper_jax.config import UserError, is_local, require
+from cooper_jax.config.paths import absolute
 from cooper_jax.device.state import CooperState
 
 SPARE_BYTES = 1 << 20
@@ -28,7 +30,7 @@ class Checkpointer:
     """
 
     def __init__(self, run_dir: str, keep: int, best: bool = False) -> None:
-        self._folder = path(run_dir).absolute() / "checkpoints"
+        self._folder = absolute(run_dir) / "checkpoints"
         self._saving, self._quiet = 0, ExitStack()
         newest = ocp.checkpoint_managers.LatestN(n=keep)
         highest = ocp.checkpoint_managers.BestN(get_metric_fn=_figure, n=1, keep_checkpoints_without_metrics=False)
@@ -126,7 +128,7 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
 
     Raises UserError: no checkpoint there, none of that model, damaged, or of other shapes.
     """
-    folder = path(run_dir).absolute() / "checkpoints"
+    folder = absolute(run_dir) / "checkpoints"
     require(folder.is_dir(), f"{run_dir} holds no checkpoints; train that model first, or give another directory")
     with ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(best_fn=_figure)) as manager:
         step = manager.best_step()
@@ -187,11 +189,11 @@ def _models(state: CooperState) -> dict[str, Any]:
     return {name: model for name, model in (("policy", state.policy), ("reward", state.reward)) if model is not None}
 
 
-def _same_shapes(checkpoint: epath.Path, item: str, like: Any) -> None:
+def _same_shapes(checkpoint: Path, item: str, like: Any) -> None:
     """Raise UserError naming the first weight whose shape differs, before anything is read."""
     try:
         with _reading():
-            metadata = ocp.PyTreeCheckpointHandler().metadata(checkpoint / item)
+            metadata = ocp.PyTreeCheckpointHandler().metadata(epath.Path(checkpoint / item))
     except (ValueError, KeyError, OSError) as error:
         raise UserError(_unreadable(checkpoint, error)) from error
 
@@ -208,7 +210,7 @@ def _same_shapes(checkpoint: epath.Path, item: str, like: Any) -> None:
         )
 
 
-def _unreadable(checkpoint: epath.Path, error: Exception) -> str:
+def _unreadable(checkpoint: Path, error: Exception) -> str:
     return (
         f"the checkpoint {checkpoint} is damaged: {_first(error)}; "
         "remove that folder to fall back to an older checkpoint, or to start anew"

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column
 
 from cooper_jax.config import Log, UserError, is_local, path, require
+from cooper_jax.config.paths import absolute
 from cooper_jax.host.mirror import Mirror
 from cooper_jax.run.metrics import Record
 from cooper_jax.run.timeline import Timeline
@@ -125,7 +126,7 @@ def _start_wandb(project: str, run_dir: str) -> Any:
     except ModuleNotFoundError:
         raise UserError(f"log.wandb = {project!r} needs the wandb extra: pip install 'cooper-jax[wandb]'") from None
     # The directory names the run, so that continuing it continues the same curves.
-    folder = path(run_dir)
-    identity = hashlib.sha1(str(folder.absolute()).encode()).hexdigest()[:12]
+    folder = absolute(run_dir)
+    identity = hashlib.sha1(str(folder).encode()).hexdigest()[:12]
     local = run_dir if is_local(folder) else None  # W&B keeps its files in the working directory then.
     return wandb.init(project=project, dir=local, name=folder.name, id=identity, resume="allow")
