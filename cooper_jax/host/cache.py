@@ -5,7 +5,7 @@ import json
 import os
 from typing import Any
 
-from cooper_jax.config import UserError, require
+from cooper_jax.config import UserError
 from cooper_jax.host.mirror import Mirror
 
 
@@ -40,7 +40,9 @@ class Cache:
                 except (ValueError, TypeError):
                     pass  # cut by a kill: that answer will be asked for again
                 start += len(line)
-        require(start == 0 or bool(self._places), f"{place} is not a cache; remove it or give another place")
+        if start and not self._places:
+            self.close()
+            raise UserError(f"{place} is not a cache; remove it or give another place")
         if not line.endswith(b"\n"):
             os.write(self._file, b"\n")
 

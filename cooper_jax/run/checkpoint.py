@@ -54,15 +54,14 @@ class Checkpointer:
         """
         problem = self._failure() or self._no_room(step, state)
         require(problem is None, problem or "")
-        items = {name: ocp.args.StandardSave(model) for name, model in _models(state).items()}
         self._saving = step
-        # Transfers happen in this thread; those that write have none to make.
-        with jax.transfer_guard("allow"):
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(**items, cursor=ocp.args.JsonSave({"problems": cursor})),
-                metrics=None if figure is None else {"figure": figure},
-            )
+        items = {name: ocp.args.StandardSave(model) for name, model in _models(state).items()}
+        args = ocp.args.Composite(**items, cursor=ocp.args.JsonSave({"problems": cursor}))
+        try:
+            with jax.transfer_guard("allow"):  # Transfers happen in this thread; those that write have none to make.
+                self._manager.save(step, args=args, metrics=None if figure is None else {"figure": figure})
+        except OSError as error:
+            raise UserError(self._not_written(error)) from error
 
     def wait(self) -> None:
         """Return when the last save is complete. Raises UserError where it failed."""
@@ -70,17 +69,20 @@ class Checkpointer:
         require(problem is None, problem or "")
 
     def _failure(self) -> str | None:
-        """Wait for the write under way; what went wrong with it."""
+        """Wait for the write under way; what to say where it failed."""
         try:
             self._manager.wait_until_finished()
         except Exception as error:  # Whatever a disk, a store's client or a peer that has gone makes of it.
-            full = "No space left on device" in str(error)
-            return (
-                f"{'no space left: ' * full}the checkpoint of step {self._saving} could not be written"
-                f"{'; free some' if full else f': {_first(error)}; mend that'}, and run the same command to continue "
-                "from the last checkpoint"
-            )
+            return self._not_written(error)
         return None
+
+    def _not_written(self, error: Exception) -> str:
+        full = "No space left on device" in str(error)
+        return (
+            f"{'no space left: ' * full}the checkpoint of step {self._saving} could not be written"
+            f"{'; free some' if full else f': {_first(error)}; mend that'}, and run the same command to continue from "
+            "the last checkpoint"
+        )
 
     def _no_room(self, step: int, state: CooperState) -> str | None:
         """What to say where this machine's disk, if it is one, has no room for `state`."""
@@ -114,7 +116,10 @@ class Checkpointer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         problem = self._failure()
-        self._manager.close()
+        try:
+            self._manager.close()
+        except Exception as failed:  # as in `_failure`
+            problem = problem or self._not_written(failed)
         require(problem is None or error is not None, problem or "")
         if problem:
             print(f"warning: {problem}", flush=True)  # beside the error that ends the run
@@ -163,12 +168,13 @@ def _quiet() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     sys.excepthook = lambda kind, error, tb: None if late(error) else shown(kind, error, tb)
     sys.unraisablehook = lambda args: None if late(args.exc_value) else unraisable(args)
+    ours = lambda record: _not_orbax_failing(record)  # noqa: E731 (one for each context: they nest)
     for logger in loggers:
-        logger.addFilter(_not_orbax_failing)
+        logger.addFilter(ours)
     yield
     sys.excepthook, sys.unraisablehook = shown, unraisable
     for logger in loggers:
-        logger.removeFilter(_not_orbax_failing)
+        logger.removeFilter(ours)
 
 
 def _not_orbax_failing(record: logging.LogRecord) -> bool:

@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import fake_gcs
 import pytest
 
 from cooper_jax.config import UserError, path
 from cooper_jax.host import mirror
+from cooper_jax.host.cache import Cache
 from cooper_jax.host.mirror import Mirror
 
 
@@ -46,28 +48,45 @@ def test_a_folder(gs: str) -> None:
     assert (path(gs) / "run" / "profile" / "deep" / "trace").read_bytes() == b"\0"
 
 
-def test_a_store_that_fails(gs: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_that_fails(
+    gs: str, gcs: fake_gcs.Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It is tried again, and said; what the store never took stays on this machine."""
     monkeypatch.setattr(mirror, "EVERY", 0.01)
-    there, failing = path(gs) / "lines", True
-    write = type(there).write_bytes
-
-    def unsteady(self: object, data: bytes) -> int:
-        if failing:
-            raise OSError("the store is down")
-        return write(self, data)  # pyright: ignore[reportArgumentType]
-
-    monkeypatch.setattr(type(there), "write_bytes", unsteady)
+    there, said = path(gs) / "lines", ""
     with Mirror(there) as mirrored:
+        gcs.fail = True
         mirrored.local.write_text("one\n")
-        out = ""
-        while "could not be written (the store is down); trying again" not in out:
-            out += capsys.readouterr().out
-        failing = False
+
+        def warned() -> bool:
+            nonlocal said
+            said += capsys.readouterr().out
+            return "lines could not be written (" in said and "the store is full" in said and "trying again" in said
+
+        soon(warned)
+        gcs.fail = False
         soon(there.exists)
     mirrored = Mirror(there)
-    failing = True
+    gcs.fail = True
     mirrored.local.write_text("two\n")
-    with pytest.raises(UserError, match="lines could not be written: the store is down; it is kept in"):
+    with pytest.raises(UserError, match=r"lines could not be written: (.|\n)*the store is full; it is kept in"):
         mirrored.close()
+    gcs.fail = False
     assert mirrored.local.read_text() == "two\n" and there.read_text() == "one\n"
+
+
+def test_a_cache(gs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers survive a kill that comes after the next copy."""
+    monkeypatch.setattr(mirror, "EVERY", 0.01)
+    place = gs + "/run/replies.jsonl"
+    with Cache(place) as cache:
+        cache.put("a", {"text": "ä"})
+        soon(path(place).exists)
+        cache.put("b", [1, 2])
+        assert cache.get("a") == {"text": "ä"} and cache.get("b") == [1, 2]
+    with Cache(place) as cache:
+        assert cache.get("a") == {"text": "ä"} and cache.get("b") == [1, 2] and cache.get("c") is None
+    path(place).write_text("no cache\n")
+    with pytest.raises(UserError, match="is not a cache"):
+        Cache(place)
+    assert path(place).read_text() == "no cache\n"
