@@ -129,8 +129,8 @@ class Handler(BaseHTTPRequestHandler):
         data = self.body
         if kind == "multipart":
             head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
-            about, content = BytesParser().parsebytes(head + self.body).get_payload()  # pyright: ignore
-            name, data = json.loads(about.get_payload())["name"], content.get_payload(decode=True)
+            parts: Any = BytesParser().parsebytes(head + self.body).get_payload()
+            name, data = json.loads(parts[0].get_payload())["name"], parts[1].get_payload(decode=True)
         return self.write(f"{bucket}/{name}", data)
 
     def listing(self, bucket: str) -> None:

@@ -178,7 +178,8 @@ def _quiet() -> Iterator[None]:
 
 
 def _not_orbax_failing(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and "orbax" in record.pathname + record.getMessage())
+    where = record.pathname + record.getMessage()
+    return not (record.exc_info and ("orbax" in where or "tensorstore" in where))
 
 
 @contextmanager
