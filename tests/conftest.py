@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fake_gcs
 import jax
 import numpy as np
 import psutil
@@ -122,6 +123,25 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def started(warm: Config, one_device: None, tmp_path: Path) -> Config:
     """`warm`, to be trained in the test's own directory, saved at every second step, on one device."""
     return replace(warm, dir=str(tmp_path / "run"), save_every=2)
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[fake_gcs.Store]:
+    """An object store on this machine, which the real clients of Google's take for theirs."""
+    store = fake_gcs.Store()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", store.url)  # gcsfs, google-cloud-storage
+        patch.setenv("TENSORSTORE_GCS_HTTP_URL", store.url)
+        patch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "anyone")  # tensorstore looks for no other
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # asks over another protocol
+        pytest.importorskip("gcsfs", reason="the gcs extra is not installed")
+        yield store
+
+
+@pytest.fixture
+def gs(gcs: fake_gcs.Store) -> str:
+    """A bucket of the test's own, `gs://...`."""
+    return f"gs://bucket{next(gcs.generations)}"
 
 
 @pytest.fixture

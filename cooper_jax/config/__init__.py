@@ -7,6 +7,7 @@ message that names the value, the rule and the fix.
 from cooper_jax.config.errors import UserError, require
 from cooper_jax.config.files import builtin, from_json, load, to_json
 from cooper_jax.config.model import RUN_TIME, SHAPES, Model, Optim, RopeScaling, Trainee
+from cooper_jax.config.paths import is_local, path
 from cooper_jax.config.programs import SFT, Annotate, Evaluation, Fit
 from cooper_jax.config.prompts import JUDGE_PROMPT, REWRITE_PROMPT
 from cooper_jax.config.reads import READS, reads
@@ -56,7 +57,9 @@ __all__ = [
     "Verifier",
     "builtin",
     "from_json",
+    "is_local",
     "load",
+    "path",
     "reads",
     "require",
     "to_json",

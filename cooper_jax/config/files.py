@@ -8,26 +8,28 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from cooper_jax.config.errors import UserError, require
+from cooper_jax.config.paths import here, path
 from cooper_jax.config.run import Config
 
 
-def load(path: str) -> Config:
-    """Run the Python file at `path` and return the `config` it defines.
+def load(place: str) -> Config:
+    """Run the Python file at `place` and return the `config` it defines.
 
     Raises UserError: no such file, an error inside it (with its line), or no `config`.
     """
-    file = Path(path)
-    require(file.is_file(), f"config {path}: no such file; give the path of a Python file that defines `config`")
-    try:
-        config = runpy.run_path(str(file)).get("config")
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    except Exception as error:  # A config is the user's own program: whatever it raises is theirs to mend.
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == file]
-        line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else "?"
-        raise UserError(f"{path}, line {line}: {type(error).__name__}: {error}") from None
+    file = path(place)
+    require(file.is_file(), f"config {place}: no such file; give the path of a Python file that defines `config`")
+    with here(file) as local:
+        try:
+            config = runpy.run_path(str(local)).get("config")
+        except UserError as error:
+            raise UserError(f"{place}: {error}") from None
+        except Exception as error:  # A config is the user's own program: whatever it raises is theirs to mend.
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == local]
+            line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else "?"
+            raise UserError(f"{place}, line {line}: {type(error).__name__}: {error}") from None
     if not isinstance(config, Config):
-        raise UserError(f"{path}: defines no `config = Config(...)`")
+        raise UserError(f"{place}: defines no `config = Config(...)`")
     return config
 
 
@@ -45,20 +47,20 @@ def to_json(config: Config) -> str:
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
 
 
-def from_json(path: str | Path) -> Config:
-    """The config that `to_json` wrote into the file at `path`, every value checked again.
+def from_json(place: str | Path) -> Config:
+    """The config that `to_json` wrote into the file at `place`, every value checked again.
 
     Raises UserError: no such file, not JSON, a name that no config has, a value of the wrong type.
     """
     try:
-        tree = json.loads(Path(path).read_text())
+        tree = json.loads(path(place).read_text())
         return _rebuilt(Config, tree, "config")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give the directory of a run") from None
+        raise UserError(f"{place}: no such file; give the directory of a run") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not JSON: {error}") from None
+        raise UserError(f"{place} is not JSON: {error}") from None
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{place}: {error}") from None
 
 
 def _rebuilt(hint: Any, value: Any, name: str) -> Any:

@@ -3,10 +3,10 @@
 import hashlib
 import json
 import os
-from pathlib import Path
 from typing import Any
 
-from cooper_jax.config import UserError, require
+from cooper_jax.config import UserError
+from cooper_jax.host.mirror import Mirror
 
 
 def content_key(*parts: Any) -> str:
@@ -18,18 +18,21 @@ class Cache:
     """A file of JSON lines `[key, value]`; a context manager. The last value of a key counts.
 
     Each line is appended by one write, so that a kill loses no more than the line it cut and several processes may
-    share a file. Memory holds keys and places only. Raises UserError for a file that is not such a cache.
+    share a file; on an object store a kill loses seconds, and each process needs a file of its own. Memory holds keys
+    and places only. Raises UserError for a file that is not such a cache.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: str | os.PathLike[str]) -> None:
+        self._mirror = Mirror(place)
+        local = self._mirror.local
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            local.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(local, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
-            raise UserError(f"the cache {path} cannot be opened: {error.strerror}; give another place") from None
+            raise UserError(f"the cache {place} cannot be opened: {error.strerror}; give another place") from None
         self._places: dict[str, tuple[int, int]] = {}
         start, line = 0, b"\n"
-        with path.open("rb") as lines:
+        with local.open("rb") as lines:
             for line in lines:
                 try:
                     key, _ = json.loads(line)
@@ -37,7 +40,9 @@ class Cache:
                 except (ValueError, TypeError):
                     pass  # cut by a kill: that answer will be asked for again
                 start += len(line)
-        require(start == 0 or bool(self._places), f"{path} is not a cache; remove it or give another place")
+        if start and not self._places:
+            self.close()
+            raise UserError(f"{place} is not a cache; remove it or give another place")
         if not line.endswith(b"\n"):
             os.write(self._file, b"\n")
 
@@ -58,6 +63,7 @@ class Cache:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+        self._mirror.close()
 
     def __enter__(self) -> "Cache":
         return self

@@ -16,13 +16,12 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 
 from cooper_jax import config
-from cooper_jax.config import UserError, require
+from cooper_jax.config import UserError, path, require
 from cooper_jax.host.cache import Cache, content_key
 
 MAX_BODY = 8 << 20
@@ -83,7 +82,7 @@ class Server:
     def __init__(self, cfg: config.Server, environ: Mapping[str, str] = os.environ) -> None:
         self._cfg = cfg
         self._key = _key(cfg, environ)
-        self._cache = Cache(Path(cfg.cache).expanduser()) if cfg.cache else None
+        self._cache = Cache(path(cfg.cache).expanduser()) if cfg.cache else None
         self._breaker = Breaker(cfg.breaker_failures, cfg.breaker_seconds)
         self._counts: Counter[str] = Counter()
         self._resume = 0.0

@@ -5,8 +5,6 @@ no code from the folder.
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import groupby
@@ -15,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from cooper_jax.config import RUN_TIME, Model, RopeScaling, UserError, require
+from cooper_jax.config import RUN_TIME, Model, RopeScaling, UserError, path, require
+from cooper_jax.config.paths import copy_files, unfinished
 from cooper_jax.model import safetensors, weights
 from cooper_jax.model.weights import Weight
 
@@ -59,16 +58,16 @@ class Tensor(NamedTuple):
     array: np.ndarray
 
 
-def is_folder(path: str | Path) -> bool:
-    """Whether a model in Hugging Face's layout lies at `path`, rather than a run directory (or nothing)."""
-    folder = Path(path)
-    if path == "" or not folder.is_dir():
+def is_folder(place: str | Path) -> bool:
+    """Whether a model in Hugging Face's layout lies at `place`, rather than a run directory (or nothing)."""
+    folder = path(place)
+    if place == "" or not folder.is_dir():
         return False
     try:
         config = json.loads((folder / "config.json").read_text())
         return "architectures" in config or "model_type" in config
     except (OSError, ValueError, TypeError):
-        return any(folder.glob("*.safetensors"))
+        return bool(_names(folder, ".safetensors"))
 
 
 # config.json
@@ -79,18 +78,18 @@ def read_config(folder: str | Path) -> Folder:
 
     Raises UserError naming file and key: an unknown architecture, or anything this decoder would not compute.
     """
-    path = Path(folder) / "config.json"
-    require(path.is_file(), f"{path}: no such file; give a folder with config.json and *.safetensors")
+    file = path(folder) / "config.json"
+    require(file.is_file(), f"{file}: no such file; give a folder with config.json and *.safetensors")
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(file.read_text())
         require(isinstance(config, dict), "must be an object")
         family, scored = _architecture(config)
         _refuse(config)
         return Folder(_model(config, family), scored, config)
     except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from None
+        raise UserError(f"{file} is not JSON: {error}") from None
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{file}: {error}") from None
 
 
 def resolve(name: str, model: Model, found: Model, where: str) -> Model:
@@ -206,7 +205,7 @@ def tensors(folder: str | Path, cfg: Model, scored: bool) -> Iterator[Tensor]:
         scored or not found.scored,
         f"{folder} holds a sequence classifier, which has no language-model head; a policy starts from a causal LM",
     )
-    shards = _shards(Path(folder))
+    shards = _shards(path(folder))
     rows = [row for row in weights.table(cfg, scored) if found.scored or row.path != "score"]
     wanted = {row.hf.format(layer): (row, layer) for row in rows for layer in _layers(row, cfg)}
     lacking = [name for name in wanted if name not in shards]
@@ -247,8 +246,8 @@ def _shards(folder: Path) -> dict[str, safetensors.Entry]:
     """
     index = folder / INDEX
     mapped = _index(index) if index.is_file() else None
-    files = sorted(set(mapped.values())) if mapped else sorted(p.name for p in folder.glob("*.safetensors"))
-    pickles = sorted(p.name for end in ("bin", "pt", "pth") for p in folder.glob(f"*.{end}"))
+    files = sorted(set(mapped.values())) if mapped else _names(folder, ".safetensors")
+    pickles = _names(folder, ".bin", ".pt", ".pth")
     require(
         len(files) > 0 or not pickles,
         f"{folder} holds pickle files only ({', '.join(pickles)}), which can run code and are not read; convert them: "
@@ -271,14 +270,19 @@ def _shards(folder: Path) -> dict[str, safetensors.Entry]:
     return found
 
 
-def _index(path: Path) -> dict[str, str]:
+def _names(folder: Path, *ends: str) -> list[str]:
+    """Names of the files that end so."""
+    return sorted(file.name for file in folder.iterdir() if file.suffix in ends)
+
+
+def _index(file: Path) -> dict[str, str]:
     try:
-        mapped: Any = json.loads(path.read_text())["weight_map"]
+        mapped: Any = json.loads(file.read_text())["weight_map"]
     except (ValueError, KeyError, TypeError):
         mapped = None
     require(
-        isinstance(mapped, dict) and len(mapped) > 0 and all(isinstance(file, str) for file in mapped.values()),
-        f"{path} is damaged: it must hold a weight_map from tensors to files",
+        isinstance(mapped, dict) and len(mapped) > 0 and all(isinstance(name, str) for name in mapped.values()),
+        f"{file} is damaged: it must hold a weight_map from tensors to files",
     )
     return mapped
 
@@ -309,26 +313,17 @@ def save(
 
     `arrays` are the tensors of `layout`, in that order, drawn one at a time. Of `original`, the `config.json` that the
     model came from, what a Model does not settle is kept; the files of the folders `beside`, such as a tokenizer's, are
-    copied. The folder appears under its name once it is complete.
+    copied. The folder appears under its name once it is complete; in an object store, `config.json` comes last.
     Raises UserError: something is there already, or the disk has no room.
     """
-    target, code = Path(folder), {"bfloat16": "BF16", "float32": "F32"}[dtype]
+    target, code = path(folder), {"bfloat16": "BF16", "float32": "F32"}[dtype]
     shapes = {row.hf.format(layer): weights.hf_shape(row, cfg) for row, layer in layout(cfg, scored)}
     size = {name: int(np.prod(shape)) * safetensors.DTYPES[code].itemsize for name, shape in shapes.items()}
     check_empty(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    needed, free = sum(size.values()) + SPARE_BYTES, shutil.disk_usage(target.parent).free
-    require(
-        free >= needed,
-        f"no space left: {target} needs {needed / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free; free some, or "
-        "export elsewhere",
-    )
     parts = _parts(size, shard_bytes)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as unfinished:
-        made = Path(unfinished) / target.name
-        made.mkdir()
-        for folder_beside in beside:
-            shutil.copytree(folder_beside, made, dirs_exist_ok=True)
+    with unfinished(target, sum(size.values()) + SPARE_BYTES) as made:
+        for other in beside:
+            copy_files(other, made, [file.name for file in other.iterdir()])
         mapped: dict[str, str] = {}
         for number, names in enumerate(parts, 1):
             file = f"model-{number:05}-of-{len(parts):05}.safetensors" if len(parts) > 1 else "model.safetensors"
@@ -339,7 +334,6 @@ def save(
             (made / INDEX).write_text(json.dumps(index, indent=2) + "\n")
         config = _config(cfg, scored, dtype, original, pad_id)
         (made / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        made.rename(target)
 
 
 def check_empty(target: Path) -> None:

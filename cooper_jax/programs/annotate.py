@@ -1,11 +1,9 @@
 """`cooper annotate`: completions labelled where the rule and a second judge agree (hybrid annotation)."""
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -14,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cooper_jax import config
-from cooper_jax.config import Config, Trainee, require
+from cooper_jax.config import Config, Trainee, path, require
 from cooper_jax.device import keys
 from cooper_jax.device.keys import Use
 from cooper_jax.host import judge
@@ -72,7 +70,7 @@ def annotate(cfg: Config) -> Result:
 
 def _label(rows: Sequence[Row], here: Machine) -> Result:
     """Write `labels.parquet` (VerifyRM's columns, and who said what), `report.json` and `report.md`."""
-    out = Path(here.cfg.annotate.dir)
+    out = path(here.cfg.annotate.dir)
     pending = here.verifier.submit([Job(row.problem.reference, row.completion, row.finished) for row in rows])
     said: list[judge.Opinion | None] = []
     with ExitStack() as stack:
@@ -88,12 +86,13 @@ def _label(rows: Sequence[Row], here: Machine) -> Result:
     (out / "report.md").write_text(judge.markdown(figures))
     _show(figures)
     require(len(kept) > 0, f"rule and judge agree on no completion; nothing to label. {out}/report.md has examples")
-    path = out / "labels.parquet"
-    pq.write_table(pa.Table.from_pylist(kept), f"{path}.part")
-    os.replace(f"{path}.part", path)
+    part = out / "labels.parquet.part"
+    with part.open("wb") as file:
+        pq.write_table(pa.Table.from_pylist(kept), file)
+    part.replace(out / "labels.parquet")
     if figures["dropped_judge_silent"]:
         print(f"the judge gave no answer on {figures['dropped_judge_silent']} rows; run again to ask for those alone")
-    print(f"wrote {path}, report.json and report.md")
+    print(f"wrote {out / 'labels.parquet'}, report.json and report.md")
     return Result(out, figures)
 
 
@@ -104,7 +103,7 @@ def _judge(here: Machine, stack: ExitStack) -> Judge:
     if cfg.judge == "mesh":
         model = frozen_model("annotate.mesh", cfg.mesh, here.cfg.data.source, here.mesh, cfg.mesh.batch)
         return MeshJudge(model, cfg.mesh, cfg.prompt)
-    server = replace(cfg.server, cache=cfg.server.cache or str(Path(cfg.dir) / "replies.jsonl"))
+    server = replace(cfg.server, cache=cfg.server.cache or str(path(cfg.dir) / "replies.jsonl"))
     return ServerJudge(stack.enter_context(Server(server)), server, cfg.prompt)
 
 

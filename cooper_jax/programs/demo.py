@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from cooper_jax.config import Config, require
+from cooper_jax.config import Config, path, require
 from cooper_jax.cooper import train
 from cooper_jax.programs.annotate import annotate
 from cooper_jax.programs.evaluate import measure
@@ -43,7 +43,7 @@ class Demo:
     seeds: tuple[int, ...] = (0,)
     """Each seed has its own warm start, reward model and arms."""
     arms: tuple[str, ...] = field(default=tuple(ARMS))
-    out: Path = Path("runs/demo")
+    out: Annotated[str | Path, tyro.conf.arg(metavar="PATH")] = "runs/demo"
     """Runs, report.png and results.json; running again continues."""
     quick: bool = False
     """Fewer steps: about a minute and a half."""
@@ -64,13 +64,13 @@ def check(chosen: Demo, loaded: Config) -> None:
 
 def demo(cfg: Demo) -> Result:
     """Run all arms of all seeds, then write `results.json` and `report.png` and print the table."""
-    begun = time.perf_counter()
+    begun, out = time.perf_counter(), path(cfg.out)
     shared = quick(cfg.config) if cfg.quick else cfg.config
-    seeds = [_seed(replace(shared, seed=seed), seed, cfg.arms, cfg.out / f"seed{seed}") for seed in cfg.seeds]
+    seeds = [_seed(replace(shared, seed=seed), seed, cfg.arms, out / f"seed{seed}") for seed in cfg.seeds]
     results = {"seconds": round(time.perf_counter() - begun, 1), "seeds": seeds}
-    (cfg.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    curves.three_arms(results, cfg.out)
-    return Result(cfg.out, results)
+    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    curves.three_arms(results, out)
+    return Result(out, results)
 
 
 def quick(cfg: Config) -> Config:
@@ -86,7 +86,7 @@ def _seed(cfg: Config, seed: int, arms: tuple[str, ...], out: Path) -> dict[str,
         reward=replace(cfg.reward, init=reward),
         sft=replace(cfg.sft, dir=warm),
         annotate=replace(cfg.annotate, dir=labels),
-        fit=replace(cfg.fit, dir=reward, data=str(Path(labels) / "labels.parquet")),
+        fit=replace(cfg.fit, dir=reward, data=f"{labels}/labels.parquet"),
     )
     print(f"seed {seed}: warm start, labels, reward model, then {', '.join(arms)}", flush=True)
     sft(cfg)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from cooper_jax.config import Config, require
+from cooper_jax.config import Config, path, require
 from cooper_jax.host.text import benchmarks, data, encode
 from cooper_jax.host.text.benchmarks import Labelled, Question
 from cooper_jax.model import hf
@@ -127,13 +127,14 @@ def _cell(value: float | None) -> str:
 
 def _folder(cfg: Config, name: str) -> Path:
     """The run, or a folder beside a Hugging Face folder, which is not ours to write into."""
-    return Path(f"{Path(cfg.dir)}-{name}") if hf.is_folder(cfg.dir) else Path(cfg.dir)
+    return path(f"{path(cfg.dir)}-{name}") if hf.is_folder(cfg.dir) else path(cfg.dir)
 
 
 def _finish(cfg: Config, name: str, table: Table, records: list[dict[str, Any]], rows: list[Row]) -> None:
     folder = _folder(cfg, name)
     directory.make_dir(str(folder))
     (folder / f"{name}.json").write_text(json.dumps(records, indent=2) + "\n")
-    pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
+    with (folder / f"{name}.parquet").open("wb") as file:
+        pq.write_table(pa.Table.from_pylist(rows), file)
     Console().print(table)
     print(f"wrote {folder / name}.json and {folder / name}.parquet")

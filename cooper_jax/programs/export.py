@@ -10,9 +10,11 @@ import jax
 import tyro
 
 from cooper_jax import config
-from cooper_jax.config import Mesh, Trainee, require
+from cooper_jax.config import Mesh, Trainee, path, require
+from cooper_jax.config.paths import folder_here
 from cooper_jax.device import loading
 from cooper_jax.host import arithmetic
+from cooper_jax.host.text.tokenizer import FILES
 from cooper_jax.mesh import sharding
 from cooper_jax.model import hf, weights
 from cooper_jax.run import checkpoint, directory
@@ -22,11 +24,11 @@ from cooper_jax.run import checkpoint, directory
 class Export:
     """Which model of which run, and where to."""
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[str | Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Run directory; its newest checkpoint is read, of `fit-reward` the best."""
     model: Literal["policy", "reward"]
     """The policy becomes a causal language model, the reward model a sequence classifier with one label."""
-    to: Path
+    to: Annotated[str | Path, tyro.conf.arg(metavar="PATH")]
     """Folder to make; nothing is overwritten."""
     dtype: hf.Dtype = "float32"
     """float32 loses nothing, bfloat16 takes half the room."""
@@ -36,15 +38,16 @@ class Export:
 
 def export(cfg: Export) -> Path:
     """Write config, weights and tokenizer of `cfg.model` into `cfg.to`, and return that folder."""
-    hf.check_empty(cfg.to)
-    require(not hf.is_folder(cfg.run), f"{cfg.run} is a Hugging Face folder already; give the directory of a run")
-    ran = config.from_json(cfg.run / "config.json")
+    run, to = path(cfg.run), path(cfg.to)
+    hf.check_empty(to)
+    require(not hf.is_folder(run), f"{run} is a Hugging Face folder already; give the directory of a run")
+    ran = config.from_json(run / "config.json")
     trainee: Trainee = getattr(ran, cfg.model)
     scored = cfg.model == "reward"
-    require(trainee.model.given, f"the run in {cfg.run} has no {cfg.model} model")
+    require(trainee.model.given, f"the run in {run} has no {cfg.model} model")
     mesh = sharding.make_mesh(cfg.mesh)
     weights.check_mesh(cfg.model, trainee.model, mesh)
-    kept, tokenizer = directory.origin(cfg.run, cfg.model), directory.tokenizer(cfg.run, cfg.model)
+    kept, tokenizer = directory.origin(run, cfg.model), directory.tokenizer(run, cfg.model)
     original = json.loads((kept / "config.json").read_text()) if kept.is_dir() else {}
     with TemporaryDirectory() as made, jax.set_mesh(mesh), jax.transfer_guard("disallow"):
         if not tokenizer.is_dir() and ran.data.source == "arithmetic":
@@ -52,12 +55,12 @@ def export(cfg: Export) -> Path:
             arithmetic.Tokenizer().export(tokenizer)
         pad_id = _pad_id(tokenizer, original) if scored else None
         like = weights.abstract(trainee.model, scored, mesh)
-        params = checkpoint.load_params(str(cfg.run), cfg.model, like)
+        params = checkpoint.load_params(str(run), cfg.model, like)
         arrays = loading.unload(params, trainee.model, scored, cfg.dtype, mesh)
         beside = [folder for folder in (kept, tokenizer) if folder.is_dir()]
-        hf.save(cfg.to, trainee.model, scored, cfg.dtype, arrays, original, pad_id, beside)
-    print(f"wrote {cfg.to}")
-    return cfg.to
+        hf.save(to, trainee.model, scored, cfg.dtype, arrays, original, pad_id, beside)
+    print(f"wrote {to}")
+    return to
 
 
 def _pad_id(folder: Path, original: dict[str, Any]) -> int:
@@ -67,6 +70,7 @@ def _pad_id(folder: Path, original: dict[str, Any]) -> int:
         return original["pad_token_id"]
     from transformers import AutoTokenizer
 
-    pad = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False).pad_token_id
+    with folder_here(folder, (*FILES, "config.json")) as local:
+        pad = AutoTokenizer.from_pretrained(str(local), local_files_only=True, trust_remote_code=False).pad_token_id
     require(pad is not None, f"the tokenizer in {folder} has no pad token, and a classifier needs one; set it there")
     return pad

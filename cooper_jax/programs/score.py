@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Scoring, Trainee, require
+from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Scoring, Trainee, is_local, path, require
 from cooper_jax.device import jits
 from cooper_jax.host.text import benchmarks, encode
 from cooper_jax.mesh import sharding
@@ -23,9 +23,9 @@ class Score:
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Hugging Face folder, or run directory of which the reward model is taken."""
-    rows: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
+    rows: Annotated[str | Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
     """JSON lines (or parquet) with question, reference_answer, completion."""
-    out: Path
+    out: Annotated[str | Path, tyro.conf.arg(metavar="PATH")]
     """JSON lines to write: score, in (0, 1), and logit, in the order of the rows."""
     length: int = 0
     """Tokens of a text given to the model; a longer completion loses its head, and a marker says so. 0: scoring.length
@@ -47,9 +47,11 @@ def score(cfg: Score) -> Result:
 
     Raises UserError: a row that cannot be read or does not fit, or not a reward model.
     """
-    require(cfg.out.parent.is_dir() and not cfg.out.is_dir(), f"--out {cfg.out}: give a file in a folder that is there")
-    require(cfg.out.resolve() != cfg.rows.resolve(), f"--out {cfg.out} is the file of the rows; give another")
-    places, problems, completions, _ = zip(*benchmarks.completions(str(cfg.rows)), strict=True)
+    out, source = path(cfg.out), path(cfg.rows)
+    there = not is_local(out) or out.parent.is_dir()
+    require(there and not out.is_dir(), f"--out {out}: give a file in a folder that is there")
+    require(out.resolve() != source.resolve(), f"--out {out} is the file of the rows; give another")
+    places, problems, completions, _ = zip(*benchmarks.completions(str(source)), strict=True)
     trained = start.ran(cfg.model)
     reward = Trainee(Model(dtype=cfg.dtype), init=cfg.model)
     whole = Config(policy=Trainee(), reward=reward, data=trained.data if trained else Data(source=""), mesh=cfg.mesh)
@@ -67,8 +69,8 @@ def score(cfg: Score) -> Result:
         logits = jits.make_logits(here.cfg.reward.model, here.mesh)
         logit_R = in_batches(logits, params, rows, here, "score").astype(float)
     score_R = np.exp(-np.logaddexp(0.0, -logit_R))
-    with cfg.out.open("w") as file:
+    with out.open("w") as file:
         for one, logit in zip(score_R, logit_R, strict=True):
             file.write(json.dumps({"score": float(one), "logit": float(logit)}) + "\n")
-    print(f"wrote {cfg.out}: {len(rows)} rows, mean score {score_R.mean():.3f}")
-    return Result(cfg.out, score_R)
+    print(f"wrote {out}: {len(rows)} rows, mean score {score_R.mean():.3f}")
+    return Result(out, score_R)

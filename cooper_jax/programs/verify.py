@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from cooper_jax.config import Extraction, UserError, Verifier, require
+from cooper_jax.config import Extraction, UserError, Verifier, path, require
 from cooper_jax.host.verifier.pool import Job, Pool, Timed
 from cooper_jax.run.directory import Result
 
@@ -27,9 +27,9 @@ CHUNK = 2048
 class Verify:
     """Verify completions against references, both read from IN."""
 
-    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
+    rows: Annotated[str | Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
     """JSON lines with `gold` and `completion`; other fields are not read."""
-    out: Path
+    out: Annotated[str | Path, tyro.conf.arg(metavar="PATH")]
     """JSON lines in the same order: `verdict` (right, wrong or unknown), `reason`, `answer` (null: none stated) and
     `seconds`."""
     workers: int = os.cpu_count() or 1
@@ -47,13 +47,14 @@ def verify(cfg: Verify) -> Result:
     Raises UserError: no such file, or a line that is not an object with `gold` and `completion`. A field that is
     neither text nor number gets the verdict `unknown`.
     """
-    require(cfg.path.is_file(), f"{cfg.path}: no such file; give a file of JSON lines with `gold` and `completion`")
-    require(cfg.path.resolve() != cfg.out.resolve(), f"--out {cfg.out} is the input itself; name another file")
-    rows = list(_rows(cfg.path))
-    require(len(rows) > 0, f"{cfg.path} has no rows")
+    source, out = path(cfg.rows), path(cfg.out)
+    require(source.is_file(), f"{source}: no such file; give a file of JSON lines with `gold` and `completion`")
+    require(source.resolve() != out.resolve(), f"--out {out} is the input itself; name another file")
+    rows = list(_rows(source))
+    require(len(rows) > 0, f"{source} has no rows")
     settings = Verifier(extract=cfg.extract, workers=cfg.workers, deadline=cfg.deadline)
-    cfg.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = cfg.out.with_name(cfg.out.name + ".partial")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(out.name + ".partial")
     begun = time.perf_counter()
     timed: list[Timed] = []
     with Pool(settings) as pool, partial.open("w") as file, Progress(transient=True) as progress:
@@ -63,18 +64,18 @@ def verify(cfg: Verify) -> Result:
             _write(file, timed[start:])
             progress.update(task, completed=len(timed))
         lost = pool.lost
-    partial.replace(cfg.out)
+    partial.replace(out)
     _report(timed, time.perf_counter() - begun, lost)
-    print(f"wrote {cfg.out}")
-    return Result(cfg.out, [each.verdict for each in timed])
+    print(f"wrote {out}")
+    return Result(out, [each.verdict for each in timed])
 
 
-def _rows(path: Path) -> Iterator[Job]:
-    with path.open("rb") as file:
+def _rows(source: Path) -> Iterator[Job]:
+    with source.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
-            where = f"{path}, line {number}"
+            where = f"{source}, line {number}"
             try:
                 row = json.loads(line)
             except ValueError as error:

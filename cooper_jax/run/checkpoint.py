@@ -1,9 +1,10 @@
 """Checkpoints of both models and the data cursor, with orbax: whole or absent, never half-written."""
 
+import logging
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -13,7 +14,8 @@ import orbax.checkpoint as ocp
 from etils import epath
 from flax.traverse_util import flatten_dict
 
-from cooper_jax.config import UserError, require
+from cooper_jax.config import UserError, is_local, require
+from cooper_jax.config.paths import absolute
 from cooper_jax.device.state import CooperState
 
 SPARE_BYTES = 1 << 20
@@ -23,45 +25,75 @@ SPARE_BYTES = 1 << 20
 class Checkpointer:
     """The checkpoints of one run directory; a context manager that waits for the last write.
 
-    The newest `keep` are kept and, with `best`, the one saved with the greatest figure.
+    The newest `keep` are kept and, with `best`, the one saved with the greatest figure. Every process calls every
+    method: each writes the part of the state that it holds.
     """
 
     def __init__(self, run_dir: str, keep: int, best: bool = False) -> None:
-        self._folder = (Path(run_dir) / "checkpoints").absolute()
+        self._folder = absolute(run_dir) / "checkpoints"
+        self._saving, self._quiet = 0, ExitStack()
         newest = ocp.checkpoint_managers.LatestN(n=keep)
         highest = ocp.checkpoint_managers.BestN(get_metric_fn=_figure, n=1, keep_checkpoints_without_metrics=False)
-        # No background delete or save thread may outlive a failure: writes are awaited in `save`.
         options = ocp.CheckpointManagerOptions(
             preservation_policy=ocp.checkpoint_managers.AnyPreservationPolicy([newest, highest]),
             best_fn=_figure if best else None,
-            enable_async_checkpointing=False,
+            enable_async_checkpointing=True,
+            cleanup_tmp_directories=True,  # what a kill has left half-written
         )
         self._manager = ocp.CheckpointManager(self._folder, options=options)
 
     def latest(self) -> int | None:
-        """Step of the newest complete checkpoint."""
+        """Step of the newest checkpoint; before the first `save`, of the newest complete one."""
         return self._manager.latest_step()
 
     def save(self, step: int, state: CooperState, cursor: int, figure: float | None = None) -> None:
-        """Write a checkpoint; it appears under its name only once it is complete. `figure` is what `best` compares
-        (-inf: not known).
+        """Copy `state` to the host, whereupon it may be donated, and write it while the run goes on; the checkpoint
+        appears under its name once it is complete. `figure` is what `best` compares (-inf: not known).
 
-        Raises UserError where the disk has no room for it.
+        Waits for the save before. Raises UserError where that one failed, or the disk has no room for another.
         """
-        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + SPARE_BYTES
-        free = shutil.disk_usage(self._folder).free
-        require(
-            free >= needed,
-            f"no space left: the checkpoint of step {step} needs {needed / 1e6:.0f} MB and {self._folder} has "
-            f"{free / 1e6:.0f} MB free; free some, and run the same command to continue from the last checkpoint",
-        )
+        problem = self._failure() or self._no_room(step, state)
+        require(problem is None, problem or "")
+        self._saving = step
         items = {name: ocp.args.StandardSave(model) for name, model in _models(state).items()}
-        with jax.transfer_guard("allow"):
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(**items, cursor=ocp.args.JsonSave({"problems": cursor})),
-                metrics=None if figure is None else {"figure": figure},
-            )
+        args = ocp.args.Composite(**items, cursor=ocp.args.JsonSave({"problems": cursor}))
+        try:
+            with jax.transfer_guard("allow"):  # Transfers happen in this thread; those that write have none to make.
+                self._manager.save(step, args=args, metrics=None if figure is None else {"figure": figure})
+        except OSError as error:
+            raise UserError(self._not_written(error)) from error
+
+    def wait(self) -> None:
+        """Return when the last save is complete. Raises UserError where it failed."""
+        problem = self._failure()
+        require(problem is None, problem or "")
+
+    def _failure(self) -> str | None:
+        """Wait for the write under way; what to say where it failed."""
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:  # Whatever a disk, a store's client or a peer that has gone makes of it.
+            return self._not_written(error)
+        return None
+
+    def _not_written(self, error: Exception) -> str:
+        full = "No space left on device" in str(error)
+        return (
+            f"{'no space left: ' * full}the checkpoint of step {self._saving} could not be written"
+            f"{'; free some' if full else f': {_first(error)}; mend that'}, and run the same command to continue from "
+            "the last checkpoint"
+        )
+
+    def _no_room(self, step: int, state: CooperState) -> str | None:
+        """What to say where this machine's disk, if it is one, has no room for `state`."""
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + SPARE_BYTES
+        free = shutil.disk_usage(self._folder).free if is_local(self._folder) else needed
+        if free >= needed:
+            return None
+        return (
+            f"no space left: the checkpoint of step {step} needs {needed / 1e6:.0f} MB and {self._folder} has "
+            f"{free / 1e6:.0f} MB free; free some, and run the same command to continue from the last checkpoint"
+        )
 
     def restore(self, step: int, like: CooperState) -> tuple[CooperState, int]:
         """The state and the cursor at `step`, laid out as the abstract state `like`.
@@ -79,10 +111,20 @@ class Checkpointer:
         return CooperState(out.get("policy"), out.get("reward")), out["cursor"]["problems"]
 
     def __enter__(self) -> "Checkpointer":
+        self._quiet.enter_context(_quiet())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._manager.close()
+        problem = self._failure()
+        try:
+            self._manager.close()
+        except Exception as failed:  # as in `_failure`
+            problem = problem or self._not_written(failed)
+        require(problem is None or error is not None, problem or "")
+        if problem:
+            print(f"warning: {problem}", flush=True)  # beside the error that ends the run
+        else:
+            self._quiet.close()
 
 
 def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> Any:
@@ -91,7 +133,7 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
 
     Raises UserError: no checkpoint there, none of that model, damaged, or of other shapes.
     """
-    folder = (Path(run_dir) / "checkpoints").absolute()
+    folder = absolute(run_dir) / "checkpoints"
     require(folder.is_dir(), f"{run_dir} holds no checkpoints; train that model first, or give another directory")
     with ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(best_fn=_figure)) as manager:
         step = manager.best_step()
@@ -115,18 +157,35 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
-    """Allow transfers; and should the reading fail, keep quiet about reads under way that find the event loop closed.
+def _quiet() -> Iterator[None]:
+    """Where reading or writing fails, leave the telling to the error that we raise.
 
-    Orbax's threads print a traceback for each of them, before and after the error itself, and would bury it.
+    Orbax's threads print tracebacks of their own, of it and of what was under way and finds the event loop closed,
+    before the error and after it, and would bury it: after an error they stay quiet.
     """
     shown, unraisable = sys.excepthook, sys.unraisablehook
     late = lambda error: "Event loop is closed" in str(error)  # noqa: E731
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     sys.excepthook = lambda kind, error, tb: None if late(error) else shown(kind, error, tb)
     sys.unraisablehook = lambda args: None if late(args.exc_value) else unraisable(args)
-    with jax.transfer_guard("allow"):
-        yield
+    ours = lambda record: _not_orbax_failing(record)  # noqa: E731 (one for each context: they nest)
+    for logger in loggers:
+        logger.addFilter(ours)
+    yield
     sys.excepthook, sys.unraisablehook = shown, unraisable
+    for logger in loggers:
+        logger.removeFilter(ours)
+
+
+def _not_orbax_failing(record: logging.LogRecord) -> bool:
+    where = record.pathname + record.getMessage()
+    return not (record.exc_info and ("orbax" in where or "tensorstore" in where))
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    with _quiet(), jax.transfer_guard("allow"):
+        yield
 
 
 def _figure(metrics: Any) -> float:
@@ -137,30 +196,34 @@ def _models(state: CooperState) -> dict[str, Any]:
     return {name: model for name, model in (("policy", state.policy), ("reward", state.reward)) if model is not None}
 
 
-def _same_shapes(path: Path, item: str, like: Any) -> None:
+def _same_shapes(checkpoint: Path, item: str, like: Any) -> None:
     """Raise UserError naming the first weight whose shape differs, before anything is read."""
     try:
         with _reading():
-            metadata = ocp.PyTreeCheckpointHandler().metadata(epath.Path(path / item))
+            metadata = ocp.PyTreeCheckpointHandler().metadata(epath.Path(checkpoint / item))
     except (ValueError, KeyError, OSError) as error:
-        raise UserError(_unreadable(path, error)) from error
+        raise UserError(_unreadable(checkpoint, error)) from error
 
     def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
         leaves: dict[Any, Any] = flatten_dict(tree)  # pyright: ignore[reportAssignmentType]
-        return {".".join(path): leaf.shape for path, leaf in leaves.items()}
+        return {".".join(keys): leaf.shape for keys, leaf in leaves.items()}
 
     stored, wanted = shapes(metadata.tree["params"]), shapes(like)
     for name in sorted(stored.keys() | wanted.keys()):
         require(
             stored.get(name) == wanted.get(name),
-            f"the {item} in the checkpoint {path} has {name} of shape {stored.get(name)}, this configuration wants "
-            f"{wanted.get(name)} (None: absent); give {item}.model the shapes it was trained with",
+            f"the {item} in the checkpoint {checkpoint} has {name} of shape {stored.get(name)}, this configuration "
+            f"wants {wanted.get(name)} (None: absent); give {item}.model the shapes it was trained with",
         )
 
 
-def _unreadable(path: Path, error: Exception) -> str:
-    first = str(error).strip().splitlines()[0][:300]
+def _unreadable(checkpoint: Path, error: Exception) -> str:
     return (
-        f"the checkpoint {path} is damaged: {first}; "
+        f"the checkpoint {checkpoint} is damaged: {_first(error)}; "
         "remove that folder to fall back to an older checkpoint, or to start anew"
     )
+
+
+def _first(error: Exception) -> str:
+    """The first line of what `error` says."""
+    return f"{str(error).strip() or type(error).__name__}".splitlines()[0][:300]

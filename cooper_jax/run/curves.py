@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from cooper_jax.config import path
+
 # Okabe & Ito's palette: told apart by colour-blind readers too.
 _COLOURS = {"rule": "#0072B2", "static": "#D55E00", "cooper": "#009E73"}
 _LABELS = {"rule": "rule reward", "static": "static reward model", "cooper": "Cooper"}
@@ -17,7 +19,7 @@ _LABELS = {"rule": "rule reward", "static": "static reward model", "cooper": "Co
 
 def records(run_dir: str) -> list[dict[str, float]]:
     """The records of `metrics.jsonl`."""
-    return [json.loads(line) for line in (Path(run_dir) / "metrics.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (path(run_dir) / "metrics.jsonl").read_text().splitlines()]
 
 
 def three_arms(results: dict[str, Any], out: Path) -> None:
@@ -34,10 +36,10 @@ def three_arms(results: dict[str, Any], out: Path) -> None:
     reward.set_title("Reward in training", loc="left", fontweight="bold")
     seeds = len(results["seeds"])
     figure.supxlabel(f"training step  ({seeds} seeds, mean in bold)" if seeds > 1 else "training step")
-    path = out / "report.png"
-    figure.savefig(path)
+    with (out / "report.png").open("wb") as file:
+        figure.savefig(file, format="png")
     _table(results, arms)
-    print(f"wrote {path} and {out / 'results.json'}")
+    print(f"wrote {out / 'report.png'} and {out / 'results.json'}")
 
 
 def _curves(axes: Axes, results: dict[str, Any], arms: list[str], out: Path, name: str) -> None:

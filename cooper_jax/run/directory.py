@@ -1,12 +1,12 @@
 """What lies in a run directory beside checkpoints and metrics, and whether a run may go on there."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cooper_jax import config
-from cooper_jax.config import Config, UserError, require
+from cooper_jax.config import Config, UserError, path, require
+from cooper_jax.config.paths import copy_files
 from cooper_jax.model import hf
 
 # What may differ when a run is continued: none of it changes the numbers of a step.
@@ -28,7 +28,7 @@ class Result(NamedTuple):
 def make_dir(run_dir: str) -> None:
     """Create the run directory. Raises UserError where it cannot be."""
     try:
-        Path(run_dir).mkdir(parents=True, exist_ok=True)
+        path(run_dir).mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise UserError(
             f"the run directory {run_dir} cannot be made: {error.strerror}; give another with --dir"
@@ -37,31 +37,30 @@ def make_dir(run_dir: str) -> None:
 
 def write_config(cfg: Config, run_dir: str) -> None:
     """Write the resolved configuration, `config.json`."""
-    (Path(run_dir) / "config.json").write_text(config.to_json(cfg))
+    (path(run_dir) / "config.json").write_text(config.to_json(cfg))
 
 
 def tokenizer(run_dir: str | Path, item: str) -> Path:
     """Where a run keeps the tokenizer of a model."""
-    return Path(run_dir) / "tokenizer" / item
+    return path(run_dir) / "tokenizer" / item
 
 
 def origin(run_dir: str | Path, item: str) -> Path:
     """Where a run keeps what the Hugging Face folder of its start says of a model, such as the ids that end a text."""
-    return Path(run_dir) / "origin" / item
+    return path(run_dir) / "origin" / item
 
 
 def keep_origin(run_dir: str, item: str, where: str) -> None:
     """Keep it, so that an export has it when that folder is gone; runs hand it on."""
-    source, kept = Path(where) if hf.is_folder(where) else origin(where, item), origin(run_dir, item)
     names = ("config.json", "generation_config.json") if item == "policy" else ("config.json",)
-    for file in (source / name for name in names if where and (source / name).is_file()):
-        kept.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, kept / file.name)
+    if where:
+        source = path(where) if hf.is_folder(where) else origin(where, item)
+        copy_files(source, origin(run_dir, item), names)
 
 
 def same_settings(cfg: Config, run_dir: str, program: str) -> None:
     """Raise UserError where the run that stands in `run_dir` had other settings, of those that `program` reads."""
-    old = _flat(json.loads((Path(run_dir) / "config.json").read_text()))
+    old = _flat(json.loads((path(run_dir) / "config.json").read_text()))
     new = _flat(json.loads(config.to_json(cfg)))
     changed = [
         f"{name} was {old.get(name)!r}, now {new.get(name)!r}"

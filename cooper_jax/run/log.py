@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from cooper_jax.config import Log, UserError, require
+from cooper_jax.config import Log, UserError, is_local, path, require
+from cooper_jax.config.paths import absolute
+from cooper_jax.host.mirror import Mirror
 from cooper_jax.run.metrics import Record
 from cooper_jax.run.timeline import Timeline
 
@@ -28,15 +30,17 @@ class Writer:
     def __init__(self, run_dir: str, program: str, cfg: Log, start: int, steps: int, shown: Sequence[str]) -> None:
         self._shown, self._steps, self._program, self._started = shown, steps, program, time.perf_counter()
         self._every = max(1, steps // 10)
+        self._files = ExitStack()
         self._board = self._wandb = None
         if cfg.tensorboard:
-            self._board = _start_tensorboard(run_dir)
+            self._board = _start_tensorboard(str(self._files.enter_context(Mirror(run_dir)).local))
         if cfg.wandb:
             self._wandb = _start_wandb(cfg.wandb, run_dir)
-        path = Path(run_dir) / "metrics.jsonl"
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        path.write_text("".join(line for line in lines if json.loads(line)["step"] <= start))
-        self._file = path.open("a")
+        metrics = self._files.enter_context(Mirror(path(run_dir) / "metrics.jsonl")).local
+        lines = metrics.read_text().splitlines(keepends=True) if metrics.exists() else []
+        whole = [line for line in lines if line.endswith("\n")]  # a kill may have cut the last
+        metrics.write_text("".join(line for line in whole if json.loads(line)["step"] <= start))
+        self._file = metrics.open("a")
         self._console = Console(highlight=False, soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -79,12 +83,13 @@ class Writer:
             self._board.close()
         if self._wandb:
             self._wandb.finish()
+        self._files.close()
 
 
 def history(run_dir: str, last: int) -> list[Record]:
     """The records of `metrics.jsonl` up to step `last`."""
-    path = Path(run_dir) / "metrics.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    metrics = path(run_dir) / "metrics.jsonl"
+    records = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
     return [record for record in records if record["step"] <= last]
 
 
@@ -121,5 +126,7 @@ def _start_wandb(project: str, run_dir: str) -> Any:
     except ModuleNotFoundError:
         raise UserError(f"log.wandb = {project!r} needs the wandb extra: pip install 'cooper-jax[wandb]'") from None
     # The directory names the run, so that continuing it continues the same curves.
-    identity = hashlib.sha1(str(Path(run_dir).absolute()).encode()).hexdigest()[:12]
-    return wandb.init(project=project, dir=run_dir, name=Path(run_dir).name, id=identity, resume="allow")
+    folder = absolute(run_dir)
+    identity = hashlib.sha1(str(folder).encode()).hexdigest()[:12]
+    local = run_dir if is_local(folder) else None  # W&B keeps its files in the working directory then.
+    return wandb.init(project=project, dir=local, name=folder.name, id=identity, resume="allow")

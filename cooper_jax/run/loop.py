@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from typing import Any
 
-from cooper_jax.config import UserError
+from cooper_jax.config import UserError, path
 from cooper_jax.device.state import CooperState
 from cooper_jax.run import directory, log
 from cooper_jax.run.checkpoint import Checkpointer
@@ -75,7 +74,7 @@ def run(training: Training, here: Machine, state: CooperState) -> Result:
             ahead(training.programs(state))
             _steps(training, here, checkpoints, state, start)
     records = log.history(training.dir, training.steps)
-    return Result(Path(training.dir), records[-1] if records else {})
+    return Result(path(training.dir), records[-1] if records else {})
 
 
 def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: CooperState, start: int) -> None:
@@ -85,7 +84,7 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
     once = Once()
     with (
         log.Writer(training.dir, training.program, cfg.log, start, steps, training.shown) as writer,
-        Profile(Path(training.dir) / "profile", start + 1 + WARM, cfg.profile) as profile,
+        Profile(path(training.dir) / "profile", start + 1 + WARM, cfg.profile) as profile,
         _until_signal() as stopped,
     ):
         for done in range(start + 1, steps + 1):
@@ -107,6 +106,7 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
                 late = None
                 checkpoints.save(done, state, training.cursor(), figures.get(best, -inf) if best else None)
             if stopped and done < steps:
+                checkpoints.wait()
                 raise Interrupted(
                     f"{training.program}: stopped by {stopped[0]} and saved at step {done} of {steps}; "
                     "run the same command to continue"

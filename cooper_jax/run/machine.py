@@ -4,14 +4,13 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import jax
 import numpy as np
 
-from cooper_jax.config import Config, Trainee, UserError
+from cooper_jax.config import Config, Trainee, UserError, path
 from cooper_jax.device.state import Packing, PairBatch, Prompts, RMTexts
 from cooper_jax.host.text import encode, packing
 from cooper_jax.host.text.data import Problem
@@ -133,12 +132,12 @@ def keep_compiled(folder: str) -> None:
     if not folder:
         return
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        path = Path(folder).expanduser()
+        kept = path(folder).expanduser()
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            kept.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            print(f"compiled programs are not kept: {path}: {error.strerror}; name another folder as --compile-cache")
+            print(f"compiled programs are not kept: {kept}: {error.strerror}; name another folder as --compile-cache")
             return
-        jax.config.update("jax_compilation_cache_dir", str(path))
+        jax.config.update("jax_compilation_cache_dir", str(kept))
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
 
-from cooper_jax.config import Config
+from cooper_jax.config import Config, path
 from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import ModelState
@@ -85,7 +84,7 @@ def make_assistant(cfg: Config, here: Machine) -> Assistant:
         return MeshAssistant(model, cfg.assistant.prompt)
     if cfg.assistant.kind == "server":
         server = cfg.assistant.server
-        server = replace(server, cache=server.cache or str(Path(cfg.dir) / "replies.jsonl"))
+        server = replace(server, cache=server.cache or str(path(cfg.dir) / "replies.jsonl"))
         return ServerAssistant(here.stack.enter_context(Server(server)), cfg.assistant.prompt)
     by_rule = ArithmeticAssistant if cfg.data.source == "arithmetic" else MathAssistant
     return by_rule(cfg.assistant.kinds)

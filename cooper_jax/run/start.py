@@ -4,13 +4,12 @@ They come from a Hugging Face folder, from another run's directory, or, without 
 """
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import jax
 
 from cooper_jax import config
-from cooper_jax.config import Config, Trainee, require
+from cooper_jax.config import Config, Trainee, path, require
 from cooper_jax.device import keys, loading
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import ModelState
@@ -33,21 +32,21 @@ def resolve(name: str, trainee: Trainee) -> Trainee:
         return trainee
     else:
         require(where != "", f"{name}.model has no shapes; give them, or a folder to start from")
-        found = getattr(config.from_json(Path(where) / "config.json"), _item(name)).model
+        found = getattr(config.from_json(path(where) / "config.json"), _item(name)).model
         require(found.given, f"the run in {where} has no {name} model")
     return replace(trainee, model=hf.resolve(name, trainee.model, found, where))
 
 
 def ran(where: str) -> Config | None:
     """The configuration of the run in `where`; None of a Hugging Face folder. Raises UserError where neither lies."""
-    require(Path(where).is_dir(), f"{where}: no such folder; give a Hugging Face folder, or the directory of a run")
-    return None if hf.is_folder(where) else config.from_json(Path(where) / "config.json")
+    require(path(where).is_dir(), f"{where}: no such folder; give a Hugging Face folder, or the directory of a run")
+    return None if hf.is_folder(where) else config.from_json(path(where) / "config.json")
 
 
 def tokenizer(name: str, trainee: Trainee, source: str) -> encode.Tokenizer:
     """The tokenizer that a model's setting names, that beside its first weights, or the built-in task's."""
     beside = (f"{trainee.init}/tokenizer/{_item(name)}", trainee.init) if trainee.init else ()
-    folder = trainee.tokenizer or next((path for path in beside if hf_tokenizer.is_folder(path)), "")
+    folder = trainee.tokenizer or next((place for place in beside if hf_tokenizer.is_folder(place)), "")
     require(
         folder != "" or source == "arithmetic",
         f"{name}: no tokenizer lies in {trainee.init or 'init'}, and only the built-in task does without; "

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
 
+from cooper_jax.host.mirror import Mirror
 from cooper_jax.run.metrics import Record
 
 T = TypeVar("T")
@@ -95,13 +96,13 @@ class Profile:
     def __init__(self, folder: Path, first: int, steps: int) -> None:
         self._folder, self._first, self._last = folder, first, first + steps - 1
         self._seen: list[Timeline] = []
-        self._running = False
+        self._mirror: Mirror | None = None
 
     @contextmanager
     def step(self, number: int, timeline: Timeline) -> Iterator[None]:
         """Around what is done for one step."""
         watched = self._first <= number <= self._last
-        if watched and not self._running:
+        if watched and not self._mirror:
             self._start()
         with jax.profiler.StepTraceAnnotation("step", step_num=number):
             yield
@@ -113,18 +114,20 @@ class Profile:
     def _start(self) -> None:
         options = jax.profiler.ProfileOptions()
         options.python_tracer_level = 0  # every Python call would drown what matters
-        jax.profiler.start_trace(str(self._folder), create_perfetto_trace=True, profiler_options=options)
-        self._running = True
+        self._mirror = Mirror(self._folder)
+        jax.profiler.start_trace(str(self._mirror.local), create_perfetto_trace=True, profiler_options=options)
 
     def _finish(self) -> None:
-        if not self._running:
+        if not self._mirror:
             return
         for timeline in self._seen:
             timeline.spans()  # waits for the device
         jax.profiler.stop_trace()
-        self._running = False
+        mirror, self._mirror = self._mirror, None
         if jax.process_index() == 0 and self._seen:
-            draw(self._seen, self._first, self._folder / "timeline.png")
+            draw(self._seen, self._first, mirror.local / "timeline.png")
+        mirror.close()
+        if jax.process_index() == 0 and self._seen:
             print(
                 f"profile: {self._folder / 'timeline.png'} shows steps {self._first} to "
                 f"{self._first + len(self._seen) - 1}, idle {idle(self._seen):.0%}; the trace beside it opens at "

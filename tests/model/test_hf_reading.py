@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from hf_models import imported, make, same, tensors_in
+from hf_models import exported, imported, make, same, tensors_in
 
 from cooper_jax import config
-from cooper_jax.config import Config, Model, Trainee, UserError
+from cooper_jax.config import Config, Model, Trainee, UserError, path
 from cooper_jax.mesh import sharding
 from cooper_jax.model import hf, weights
 from cooper_jax.run import machine, start
@@ -46,6 +46,18 @@ def test_shards_with_and_without_index(causal: Any, tmp_path: Path) -> None:
     same(imported(tmp_path)[0], want)
     (tmp_path / hf.INDEX).unlink()
     same(imported(tmp_path)[0], want)
+
+
+def test_shards_in_an_object_store(causal: Any, tmp_path: Path, gs: str) -> None:
+    """Written there and read from there; and what was cut short is damaged there too."""
+    params, cfg = imported(causal["llama"][1])
+    exported(path(gs) / "model", params, cfg, False, shard_bytes=20_000)
+    shards = [file for file in (path(gs) / "model").iterdir() if file.suffix == ".safetensors"]
+    assert len(shards) > 4
+    same(imported(path(gs) / "model")[0], params)
+    shards[0].write_bytes(shards[0].read_bytes()[:-8])
+    with pytest.raises(UserError, match=rf"{shards[0]} is damaged"):
+        imported(path(gs) / "model")
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -189,7 +189,7 @@ def test_from_folders_through_runs_to_folders(
 
 
 def test_no_room_for_an_export(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hf.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(UserError, match=r"no space left: .*/out needs 1 MB and the disk has 0 MB free"):
         hf.save(tmp_path / "out", tiny, False, "float32", iter(()), {})
     assert not list(tmp_path.iterdir())

@@ -3,16 +3,16 @@
 docs/data.md shows a row of each.
 """
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cooper_jax.config import UserError, require
+from cooper_jax.config import UserError, path, require
 from cooper_jax.host.text.data import Problem, text
 
 Row = dict[str, Any]
@@ -108,14 +108,14 @@ def split_name(named: str) -> tuple[str, str]:
     return name, path
 
 
-def read(name: str, path: str) -> list[Any]:
-    """The file at `path` as questions, or as labelled, of the format `name`.
+def read(name: str, place: str) -> list[Any]:
+    """The file at `place` as questions, or as labelled, of the format `name`.
 
     Raises UserError: as `rows`, or a row (named by its line) that is not of the format.
     """
     parse: Callable[[Row], Any] = (POLICY | REWARD)[name]
     parsed = []
-    for where, row in rows(path):
+    for where, row in rows(place):
         try:
             parsed.append(parse(row))
         except KeyError as error:
@@ -125,62 +125,64 @@ def read(name: str, path: str) -> list[Any]:
     return parsed
 
 
-def completions(path: str) -> Iterator[tuple[str, Problem, str, Row]]:
+def completions(place: str) -> Iterator[tuple[str, Problem, str, Row]]:
     """Completions to be labelled or scored, each with its place: the columns question, reference_answer, completion.
 
     Raises UserError: as `rows`, or a row (named by its line) without one of them as text.
     """
-    for place, row in rows(path):
+    for where, row in rows(place):
         try:
             question, reference = (text(name, row[name]) for name in ("question", "reference_answer"))
             completion = text("completion", row["completion"], empty=True)
         except KeyError as error:
-            raise UserError(f"{place}: needs {error}; it has {', '.join(map(str, row))}") from None
+            raise UserError(f"{where}: needs {error}; it has {', '.join(map(str, row))}") from None
         except ValueError as error:
-            raise UserError(f"{place}: {error}") from None
-        yield place, Problem(question, reference), completion, row
+            raise UserError(f"{where}: {error}") from None
+        yield where, Problem(question, reference), completion, row
 
 
-def rows(path: str) -> Iterator[tuple[str, Row]]:
+def rows(place: str) -> Iterator[tuple[str, Row]]:
     """Each row and its place, of a parquet file, a file of JSON lines, or one JSON array of objects.
 
     Raises UserError: no such file, no row, not parquet or JSON.
     """
-    require(Path(path).is_file(), f"{path}: no such file")
-    found = _parquet(path) if path.endswith(".parquet") else _lines_or_array(path)
-    place = None
-    for place, row in found:
-        require(isinstance(row, dict), f"{place}: not a JSON object")
-        yield place, row
-    require(place is not None, f"{path} has no rows")
+    require(path(place).is_file(), f"{place}: no such file")
+    found = _parquet(place) if place.endswith(".parquet") else _lines_or_array(place)
+    where = None
+    for where, row in found:
+        require(isinstance(row, dict), f"{where}: not a JSON object")
+        yield where, row
+    require(where is not None, f"{place} has no rows")
 
 
-def _parquet(path: str) -> Iterator[tuple[str, Any]]:
+def _parquet(place: str) -> Iterator[tuple[str, Any]]:
     try:
-        table = pq.read_table(path)
+        with path(place).open("rb") as file:
+            table = pq.read_table(file)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} is not a parquet file, or damaged: {error}") from None
-    yield from ((f"{path}, row {number}", row) for number, row in enumerate(table.to_pylist()))
+        raise UserError(f"{place} is not a parquet file, or damaged: {error}") from None
+    yield from ((f"{place}, row {number}", row) for number, row in enumerate(table.to_pylist()))
 
 
-def _lines_or_array(path: str) -> Iterator[tuple[str, Any]]:
+def _lines_or_array(place: str) -> Iterator[tuple[str, Any]]:
     try:
-        whole = Path(path).read_text(encoding="utf-8-sig")
+        with io.TextIOWrapper(path(place).open("rb"), encoding="utf-8-sig") as file:
+            whole = file.read()
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not text: {error}; use .jsonl, .json or .parquet") from None
+        raise UserError(f"{place} is not text: {error}; use .jsonl, .json or .parquet") from None
     if whole.lstrip().startswith("["):
-        yield from ((f"{path}, object {number}", row) for number, row in enumerate(_json(path, 1, whole), 1))
+        yield from ((f"{place}, object {number}", row) for number, row in enumerate(_json(place, 1, whole), 1))
         return
     for number, line in enumerate(whole.split("\n"), 1):
         if line.strip():
-            yield f"{path}, line {number}", _json(path, number, line)
+            yield f"{place}, line {number}", _json(place, number, line)
 
 
-def _json(path: str, line: int, whole: str) -> Any:
+def _json(place: str, line: int, whole: str) -> Any:
     try:
         return json.loads(whole)
     except json.JSONDecodeError as error:
-        where = f"{path}, line {line + error.lineno - 1}"
+        where = f"{place}, line {line + error.lineno - 1}"
         raise UserError(f"{where}: not JSON: {error.msg} at character {error.colno}") from None
     except RecursionError:
-        raise UserError(f"{path}, line {line}: nested too deeply") from None
+        raise UserError(f"{place}, line {line}: nested too deeply") from None

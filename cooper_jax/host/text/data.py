@@ -8,14 +8,13 @@ import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cooper_jax.config import Data, UserError, require
+from cooper_jax.config import Data, UserError, path, require
 from cooper_jax.host import arithmetic
 
 # In order of preference: where a row has both an `answer` and a worked `solution`, the reference is the `answer`.
@@ -134,17 +133,17 @@ def _rows(source: str, split: str, cfg: Data) -> Iterator[tuple[str, Callable[[]
     if source.startswith("tfds:"):
         yield from _tfds_rows(source, split, cfg)
         return
-    path = Path(source)
+    file = path(source)
     require(
-        path.suffix in (".jsonl", ".json", ".parquet"),
+        file.suffix in (".jsonl", ".json", ".parquet"),
         f"data source {source!r}: use arithmetic, a .jsonl, .json or .parquet file, or tfds:NAME",
     )
-    require(path.is_file(), f"data source {source}: no such file")
-    if path.suffix == ".parquet":
-        yield from _parquet_rows(path, cfg)
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+    require(file.is_file(), f"data source {source}: no such file")
+    with file.open("rb") as stream:
+        if file.suffix == ".parquet":
+            yield from _parquet_rows(source, stream, cfg)
+            return
+        for number, line in enumerate(stream, 1):
             if line.strip():
                 yield f"{source}, line {number}", lambda line=line: _object(line)
 
@@ -159,20 +158,20 @@ def _object(line: bytes) -> dict[str, Any]:
     return row
 
 
-def _parquet_rows(path: Path, cfg: Data) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+def _parquet_rows(source: str, stream: Any, cfg: Data) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(stream)
         # Only these columns: others may hold whole worked solutions.
         wanted = {name.split(".")[0] for name in _columns(_nested(file.schema_arrow), cfg)}
         number = 0
         for batch in file.iter_batches(columns=sorted(wanted)):
             for row in batch.to_pylist():
-                yield f"{path}, row {number}", lambda row=row: row
+                yield f"{source}, row {number}", lambda row=row: row
                 number += 1
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} is not a parquet file, or damaged: {error}") from None
+        raise UserError(f"{source} is not a parquet file, or damaged: {error}") from None
     except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{source}: {error}") from None
 
 
 def _nested(fields: Iterable[pa.Field]) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """Labelled completions: the rows of VerifyRM's parquet, which `cooper annotate` writes."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cooper_jax.config import UserError, require
+from cooper_jax.config import UserError, path, require
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Problem
 
@@ -29,18 +28,18 @@ class Labels:
 NO_LABELS = Labels([], [], np.zeros(0, np.float32))
 
 
-def read(path: str, tokenizer: encode.Tokenizer, length: int) -> Labels:
+def read(place: str, tokenizer: encode.Tokenizer, length: int) -> Labels:
     """Rows of a parquet file in VerifyRM's columns; those that overflow the reward model's window of `length` tokens
     are left out and counted.
 
     Raises UserError naming file, row and rule.
     """
-    rows = _rows(path)
+    rows = _rows(place)
     problems = [Problem(row["question"], row["reference_answer"]) for row in rows]
     fits = encode.window_sizes(problems, tokenizer) <= length
     require(
         bool(fits.any()),
-        f"{path}: no question and reference fit into scoring.length = {length}; raise --scoring.length",
+        f"{place}: no question and reference fit into scoring.length = {length}; raise --scoring.length",
     )
     kept = np.flatnonzero(fits)
     over = f"{(~fits).sum():,} of {len(rows):,} rows left out: question and reference over {length:,} tokens"
@@ -48,25 +47,27 @@ def read(path: str, tokenizer: encode.Tokenizer, length: int) -> Labels:
         [problems[i] for i in kept],
         [rows[i]["completion"] for i in kept],
         np.array([rows[i]["label"] for i in kept], np.float32),
-        "" if fits.all() else f"{path}: {over}",
+        "" if fits.all() else f"{place}: {over}",
     )
 
 
-def _rows(path: str) -> list[dict[str, Any]]:
+def _rows(place: str) -> list[dict[str, Any]]:
     require(
-        Path(path).is_file(), f"{path}: no such file; make it with `cooper annotate`, or give another with --fit.data"
+        path(place).is_file(), f"{place}: no such file; make it with `cooper annotate`, or give another with --fit.data"
     )
     try:
-        table = pq.read_table(path)
+        with path(place).open("rb") as file:
+            table = pq.read_table(file)
     except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path} is not a parquet file: {error}") from None
+        raise UserError(f"{place} is not a parquet file: {error}") from None
     missing = [c for c in COLUMNS if c not in table.column_names]
-    require(not missing, f"{path} lacks the columns {missing}; it has {table.column_names}, needed are {list(COLUMNS)}")
+    have = table.column_names
+    require(not missing, f"{place} lacks the columns {missing}; it has {have}, needed are {list(COLUMNS)}")
     rows = table.select(COLUMNS).to_pylist()
-    require(len(rows) > 0, f"{path} has no rows")
+    require(len(rows) > 0, f"{place} has no rows")
     for number, row in enumerate(rows):
         require(
             row["label"] in (0, 1) and all(isinstance(row[c], str) for c in COLUMNS[:3]),
-            f"{path}, row {number}: {row}: question, reference_answer and completion must be text and label 0 or 1",
+            f"{place}, row {number}: {row}: question, reference_answer and completion must be text and label 0 or 1",
         )
     return rows

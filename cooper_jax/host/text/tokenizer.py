@@ -6,15 +6,15 @@ folder (truncation, padding, cleaning up of spaces) changes a text. Nothing is f
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cooper_jax.config import UserError, require
+from cooper_jax.config import UserError, path, require
+from cooper_jax.config.paths import copy_files, folder_here
 
 _VOCABULARY = ("tokenizer.json", "tokenizer.model", "vocab.json")
-_FILES = (
+FILES = (
     *_VOCABULARY,
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -24,13 +24,14 @@ _FILES = (
     "chat_template.json",
     "generation_config.json",
 )
+"""What a tokenizer's folder may hold."""
 _DATE = "26 Jul 2024"
 """Llama 3.2's chat template names the day; today's would make tomorrow's continuation another run."""
 
 
-def is_folder(path: str) -> bool:
-    """Whether `path` is a folder with a tokenizer's files."""
-    return any((Path(path) / name).is_file() for name in _VOCABULARY)
+def is_folder(place: str) -> bool:
+    """Whether `place` is a folder with a tokenizer's files."""
+    return any((path(place) / name).is_file() for name in _VOCABULARY)
 
 
 class Tokenizer:
@@ -44,8 +45,8 @@ class Tokenizer:
             is_folder(folder),
             f"{folder} holds no tokenizer: none of {', '.join(_VOCABULARY)}; give a Hugging Face folder with them",
         )
-        self._folder = Path(folder)
-        self._hf: Any = _read(folder)
+        self._folder = path(folder)
+        self._hf: Any = _read(self._folder)
         self._backend: Any = self._hf.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
@@ -89,10 +90,7 @@ class Tokenizer:
         """Copy the tokenizer's files into `folder`."""
         if folder.resolve() == self._folder.resolve():
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in _FILES:
-            if (self._folder / name).is_file():
-                shutil.copyfile(self._folder / name, folder / name)
+        copy_files(self._folder, folder, FILES)
 
     def _render(self, chat: Sequence[tuple[str, str]]) -> str:
         from jinja2 import TemplateError
@@ -109,11 +107,11 @@ class Tokenizer:
 
     def _stop_ids(self) -> tuple[int, ...]:
         """The tokenizer's eos first, since it ends a turn, then those of generation_config.json."""
-        path = self._folder / "generation_config.json"
+        file = self._folder / "generation_config.json"
         try:
-            stated = json.loads(path.read_text()).get("eos_token_id") if path.is_file() else None
+            stated = json.loads(file.read_text()).get("eos_token_id") if file.is_file() else None
         except ValueError as error:
-            raise UserError(f"{path} is not JSON: {error}") from None
+            raise UserError(f"{file} is not JSON: {error}") from None
         also = stated if isinstance(stated, list) else [stated]
         ids = tuple(dict.fromkeys(i for i in (self._hf.eos_token_id, *also) if i is not None))
         require(
@@ -122,26 +120,27 @@ class Tokenizer:
         )
         outside = [i for i in ids if not (isinstance(i, int) and 0 <= i < self._size)]
         require(
-            not outside, f"{path}: eos_token_id {outside} is not among the tokenizer's {self._size} tokens; mend it"
+            not outside, f"{file}: eos_token_id {outside} is not among the tokenizer's {self._size} tokens; mend it"
         )
         return ids
 
 
-def _read(folder: str) -> Any:
+def _read(folder: Path) -> Any:
     # Without PyTorch, transformers says on import that models will be missing; none is wanted.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     # Seconds, with PyTorch: only for those who have such a folder.
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    about = Path(folder) / "tokenizer_config.json"
+    about = folder / "tokenizer_config.json"
     require(
         not (about.is_file() and b'"auto_map"' in about.read_bytes()),
         f"the tokenizer in {folder} contains custom code (auto_map), which is never run; use one without",
     )
     # AutoTokenizer would go by the model's family, and rebuild what tokenizer.json says otherwise.
-    kind = PreTrainedTokenizerFast if (Path(folder) / "tokenizer.json").is_file() else AutoTokenizer
+    kind = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
     try:
-        tokenizer = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with folder_here(folder, (*FILES, "config.json")) as local:
+            tokenizer = kind.from_pretrained(str(local), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # The files are the user's: whatever is raised is wrong with them.
         first = f"{error}".strip().partition("\n")[0][:300]
         raise UserError(f"the tokenizer in {folder} cannot be read: {type(error).__name__}: {first}") from None

@@ -1,0 +1,109 @@
+"""Paths of run directories, models and data: on this machine, or `gs://` in an object store.
+
+What both have in common is used, and no more: an object store has no folders of their own (`mkdir` makes nothing, and
+`is_dir` asks for something inside), cannot append to a file or map it, and writes a file as a whole.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from etils import epath
+
+from cooper_jax.config.errors import UserError, require
+
+
+def path(place: str | os.PathLike[str]) -> Path:
+    """`place`, with the methods of a Path wherever it is.
+
+    Raises UserError: another store than gs://, or the package that reads it is not installed.
+    """
+    text = os.fspath(place)
+    if is_local(text):
+        return Path(text)
+    scheme = text.partition("://")[0]
+    require(scheme == "gs", f"{text}: {scheme}:// is not supported; give a local path or a gs:// one")
+    try:
+        import gcsfs  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport]
+        from fsspec.config import conf
+    except ModuleNotFoundError:
+        raise UserError(f"{text} needs the gcs extra: pip install 'cooper-jax[gcs]'") from None
+    # A listing that is kept would not show what other processes have written since.
+    conf["gcs"] = {"use_listings_cache": False} | conf.get("gcs", {})
+    return cast(Path, epath.Path(text))
+
+
+def is_local(place: str | os.PathLike[str]) -> bool:
+    """Whether `place` is a path of this machine, where files can be appended to, and space runs out."""
+    return "://" not in os.fspath(place)
+
+
+def absolute(place: str | os.PathLike[str]) -> Path:
+    """`path(place)` from the root on; epath's own `absolute` takes gs:// for a folder of the working directory."""
+    return path(place).absolute() if is_local(place) else path(place)
+
+
+@contextmanager
+def here(file: Path) -> Iterator[Path]:
+    """`file` on this machine, for what reads nothing else: itself, or a copy for as long as the body runs."""
+    if is_local(file):
+        yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="cooper-") as folder:
+        copy(file, Path(folder) / file.name)
+        yield Path(folder) / file.name
+
+
+@contextmanager
+def folder_here(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """`folder` on this machine: itself, or for as long as the body runs a copy of those of the files `names` that it
+    has."""
+    if is_local(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="cooper-") as made:
+        copy_files(folder, Path(made), names)
+        yield Path(made)
+
+
+def copy(file: Path, to: Path) -> None:
+    """Write a copy of `file` at `to`; either may be anywhere."""
+    with file.open("rb") as source, to.open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 24)
+
+
+def copy_files(folder: Path, to: Path, names: Sequence[str]) -> None:
+    """Copy those of the files `names` that `folder` has into `to`, which is made where there are any."""
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if found:
+        to.mkdir(parents=True, exist_ok=True)
+    for file in found:
+        copy(file, to / file.name)
+
+
+@contextmanager
+def unfinished(target: Path, needed: int) -> Iterator[Path]:
+    """Where to write `needed` bytes that appear as the folder `target` once the body is done; in an object store, which
+    cannot rename a folder, that folder itself.
+
+    Raises UserError where the disk has no room.
+    """
+    if not is_local(target):
+        yield target
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(target.parent).free
+    require(
+        free >= needed,
+        f"no space left: {target} needs {needed / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free; free some, or "
+        "export elsewhere",
+    )
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
+        made = Path(folder) / target.name
+        made.mkdir()
+        yield made
+        made.rename(target)
