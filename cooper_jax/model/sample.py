@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from cooper_jax.config import Model
 from cooper_jax.mesh import sharding
-from cooper_jax.mesh.sharding import constrain
-from cooper_jax.model import heads, transformer
+from cooper_jax.mesh.sharding import DECODE_RULES, WEIGHT_RULES, constrain
+from cooper_jax.model import heads, transformer, weights
 from cooper_jax.model.attention import Cache
 from cooper_jax.model.transformer import Layers, Params
 
@@ -82,9 +82,11 @@ def sample(
     """`how.group` completions of at most `how.length` tokens for each left-padded prompt."""
     p, g, length = tokens_PS.shape[0], how.group, how.length
     rows = p * g
-    params = transformer.in_compute_type(params, cfg)  # Once, not at every token.
-    hidden_PSD, prompt_kv = transformer.prefill(params, tokens_PS, real_PS, cfg)
+    # Cast and laid out for decoding once, not at every token. The prompts are still many tokens, as in training.
+    params = transformer.in_compute_type(params, cfg)
+    hidden_PSD, prompt_kv = transformer.prefill(weights.laid_out(params, WEIGHT_RULES, cfg), tokens_PS, real_PS, cfg)
     as_decoded = partial(transformer.as_decoded, cfg=cfg)
+    params = weights.laid_out(params, DECODE_RULES, cfg)
     decoding = params | {"blocks": as_decoded(params["blocks"])}
     chance_T2B = jax.random.uniform(key, (length, 2, rows))
     first_PGD = constrain(jnp.broadcast_to(hidden_PSD[:, -1:], (p, g, cfg.width)), "PGD")
@@ -101,7 +103,8 @@ def sample(
     def draw(hidden_PGD: jax.Array, going: _Going, drawn: _Drawn) -> tuple[_Going, _Drawn]:
         """The token after slot t, of every row that is going."""
         t = drawn.t + 1
-        token_PG, logp_PG = next_token(heads.logits(params, hidden_PGD, cfg), chance_T2B[t][:, going.row_PG], how)
+        logits_PGV = constrain(heads.logits(params, hidden_PGD, cfg), "PGV", DECODE_RULES)
+        token_PG, logp_PG = next_token(constrain(logits_PGV, "PGV"), chance_T2B[t][:, going.row_PG], how)
         token_PG = jnp.where(going.done_PG, how.pad, token_PG)
         done_PG = going.done_PG | jnp.any(token_PG[..., None] == jnp.array(how.stop)[None, None], axis=-1)
         line = lambda old_TB, new_PG: old_TB.at[t].set(old_TB[t].at[going.row_PG].set(new_PG))  # noqa: E731

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cooper_jax.config import Model
-from cooper_jax.mesh.sharding import constrain
+from cooper_jax.mesh.sharding import ACTIVATION_RULES, DECODE_RULES, Rules, constrain
 from cooper_jax.model import attention
 from cooper_jax.model.attention import TIME_AXES, Cache
 
@@ -112,7 +112,7 @@ def decode(
             written_T = jnp.arange(both.key.shape[-1]) <= t
             return attention.attend_cached(q_PGNH, prompt, prompt_real_PS, mine, written_T), both
 
-        return block(x_PGD, w, turn, attend, cfg)
+        return block(x_PGD, w, turn, attend, cfg, DECODE_RULES)
 
     def scanned(carry: tuple[jax.Array, Cache, jax.Array], inputs: tuple[Params, Cache]) -> tuple[Any, None]:
         (x_PGD, own, index), (w, prompt) = carry, inputs
@@ -174,6 +174,7 @@ def block(
     turn: Rotations,
     attend: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, Any]],
     cfg: Model,
+    rules: Rules = ACTIVATION_RULES,
 ) -> tuple[jax.Array, Any]:
     """One layer; also returns what `attend` keeps of the keys and values."""
     w = jax.tree.map(lambda leaf: leaf.astype(cfg.dtype), w)
@@ -193,7 +194,7 @@ def block(
     h_BTD = rms_norm(x_BTD, w["mlp_norm"], cfg)
     gate_BTF = jax.nn.silu(linear("BTD,DF->BTF", h_BTD, w["gate"]))
     up_BTF = linear("BTD,DF->BTF", h_BTD, w["up"])
-    x_BTD += linear("BTF,FD->BTD", constrain(gate_BTF * up_BTF, "BTF"), w["down"])
+    x_BTD += linear("BTF,FD->BTD", constrain(gate_BTF * up_BTF, "BTF", rules), w["down"])
     return constrain(x_BTD, "BTD"), kept
 
 

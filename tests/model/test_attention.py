@@ -140,7 +140,7 @@ def traced(mesh: jax.sharding.Mesh | AbstractMesh) -> jax.stages.Traced:
         return jnp.sum(jax.lax.scan(body, q, None, length=2)[0].astype(jnp.float32))
 
     def shape(letters: str, *sizes: int, dtype: str = "bfloat16") -> jax.ShapeDtypeStruct:
-        where = jax.sharding.NamedSharding(mesh, sharding.activation_spec(letters))
+        where = jax.sharding.NamedSharding(mesh, sharding.spec(letters, sizes, mesh, sharding.ACTIVATION_RULES))
         return jax.ShapeDtypeStruct(sizes, dtype, sharding=where)
 
     kv = shape("BSKH", 2, 1024, 2, 128)
