@@ -24,6 +24,8 @@ DECODE_RULES = ACTIVATION_RULES | {"V": ("tensor", "fsdp"), "F": ("tensor", "fsd
 """Of weights while decoding, and of what is computed from them. No weight crosses devices: the rows' vectors, which for
 a token a row are the smaller, come to where weights lie. Attention's weights are whole over fsdp, so that a row's heads
 are computed where its keys and values lie."""
+DRAW_RULES: Rules = {"B": (*ROWS, "tensor")}
+"""Of logits while tokens are drawn: those of a row are on one device."""
 
 
 def make_mesh(cfg: config.Mesh, devices: Sequence[Any] | None = None) -> jax.sharding.Mesh:

@@ -114,7 +114,7 @@ def abstract(cfg: Model, score: bool, mesh: jax.sharding.Mesh) -> dict[str, Any]
 
 def laid_out(params: dict[str, Any], rules: sharding.Rules, cfg: Model) -> dict[str, Any]:
     """A decoder's weights, pinned to the mesh by `rules`."""
-    flat = flatten_dict(params, sep=".")
+    flat: dict[Any, Any] = flatten_dict(params, sep=".")
     laid = {row.path: sharding.constrain(flat[row.path], row.letters, rules) for row in table(cfg, score=False)}
     return unflatten_dict(laid, sep=".")
 
