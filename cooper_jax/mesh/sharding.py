@@ -67,6 +67,12 @@ def row_ways() -> int:
     return math.prod(shape.get(axis, 1) for axis in ROWS)
 
 
+def copies(kv_heads: int) -> int:
+    """How many devices of `tensor` share a key/value head, each with a copy; 1 without a mesh."""
+    tensor = dict(jax.sharding.get_abstract_mesh().shape).get("tensor", 1)
+    return max(1, tensor // kv_heads)
+
+
 def spec(letters: str, shape: Sequence[int], mesh: Any, rules: Rules) -> PartitionSpec:
     """PartitionSpec of an array from its letters. A mesh axis serves the last letter that claims it, and only a size
     that divides over it: what does not is whole on each device."""

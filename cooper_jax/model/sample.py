@@ -103,25 +103,13 @@ def sample(
 
     def draw(hidden_PGD: jax.Array, going: _Going, drawn: _Drawn) -> tuple[_Going, _Drawn]:
         """The token after slot t, of every row that is going."""
-        t = drawn.t + 1
-        logits_PGV = constrain(heads.logits(params, hidden_PGD, cfg), "PGV", DECODE_RULES)
-        # First to the devices that have the rows, then among those that share them.
-        logits_BV = constrain(constrain(logits_PGV, "PGV").reshape(-1, cfg.vocab), "BV", DRAW_RULES)
-        chance_2WR = jnp.take_along_axis(chance_T2WR[t], going.place_WR[None], axis=-1)
-        of_rows = next_token(logits_BV[:, None], chance_2WR.reshape(2, -1, 1), how)
+        chance_2WR = jnp.take_along_axis(chance_T2WR[drawn.t + 1], going.place_WR[None], axis=-1)
+        of_rows = next_token(_logits(params, hidden_PGD, cfg)[:, None], chance_2WR.reshape(2, -1, 1), how)
         token_PG, logp_PG = (constrain(x_B1.reshape(going.done_PG.shape), "PG") for x_B1 in of_rows)
         token_PG = jnp.where(going.done_PG, how.pad, token_PG)
         done_PG = going.done_PG | jnp.any(token_PG[..., None] == jnp.array(how.stop)[None, None], axis=-1)
-        set_at = jax.vmap(lambda old_R, place_R, new_R: old_R.at[place_R].set(new_R))
-        of_step = lambda old_WR, new_PG: set_at(old_WR, going.place_WR, new_PG.reshape(shards, -1))  # noqa: E731
-        line = lambda old_TWR, new_PG: old_TWR.at[t].set(of_step(old_TWR[t], new_PG))  # noqa: E731
-        return going._replace(token_PG=token_PG, done_PG=done_PG), _Drawn(
-            t=t,
-            token_TWR=line(drawn.token_TWR, token_PG),
-            logp_TWR=line(drawn.logp_TWR, jnp.where(going.done_PG, 0.0, logp_PG)),
-            real_TWR=line(drawn.real_TWR, ~going.done_PG),
-            finished_WR=of_step(drawn.finished_WR, done_PG),
-        )
+        step = token_PG, jnp.where(going.done_PG, 0.0, logp_PG), ~going.done_PG, done_PG
+        return going._replace(token_PG=token_PG, done_PG=done_PG), _written(drawn, going.place_WR, *step)
 
     def step(state: tuple[_Going, _Drawn]) -> tuple[_Going, _Drawn]:
         going, drawn = state
@@ -152,6 +140,30 @@ def _nothing(shards: int, rows: int, how: Sampling) -> _Drawn:
         logp_TWR=full(jnp.float32(0)),
         real_TWR=full(False),
         finished_WR=constrain(jnp.zeros((shards, rows), bool), "B"),
+    )
+
+
+def _logits(params: Params, hidden_PGD: jax.Array, cfg: Model) -> jax.Array:
+    """Float32 logits [B, V], each row's on one device."""
+    logits_PGV = constrain(heads.logits(params, hidden_PGD, cfg), "PGV", DECODE_RULES)
+    # First to the devices that have the rows, then among those that share them.
+    return constrain(constrain(logits_PGV, "PGV").reshape(-1, cfg.vocab), "BV", DRAW_RULES)
+
+
+def _written(
+    drawn: _Drawn, place_WR: jax.Array, token_PG: jax.Array, logp_PG: jax.Array, real_PG: jax.Array, done_PG: jax.Array
+) -> _Drawn:
+    """`drawn` and the next slot, of the rows at those places of their shards."""
+    t = drawn.t + 1
+    set_at = jax.vmap(lambda old_R, place_R, new_R: old_R.at[place_R].set(new_R))
+    of_rows = lambda old_WR, new_PG: set_at(old_WR, place_WR, new_PG.reshape(place_WR.shape))  # noqa: E731
+    line = lambda old_TWR, new_PG: old_TWR.at[t].set(of_rows(old_TWR[t], new_PG))  # noqa: E731
+    return _Drawn(
+        t=t,
+        token_TWR=line(drawn.token_TWR, token_PG),
+        logp_TWR=line(drawn.logp_TWR, logp_PG),
+        real_TWR=line(drawn.real_TWR, real_PG),
+        finished_WR=of_rows(drawn.finished_WR, done_PG),
     )
 
 

@@ -145,16 +145,20 @@ def to_hf(row: Weight, weight: jax.Array, dtype: str) -> jax.Array:
 
 
 def check_mesh(name: str, cfg: Model, mesh: jax.sharding.Mesh) -> None:
-    """Raise UserError where an axis of a weight does not divide over the mesh axis it is split on."""
+    """Raise UserError where an axis of a weight does not divide over the mesh axis it is split on. Key/value heads may
+    also be fewer than the devices, and divide their number."""
     sizes = _sizes(cfg)
     words = {"D": "width", "N": "heads", "K": "kv_heads", "F": "hidden", "V": "vocab"}
     for letter, word in words.items():
         axis, *_ = sharding.WEIGHT_RULES[letter]
         ways = mesh.shape[axis]
+        size, fit = sizes[letter], f"a multiple of {ways}"
+        if letter == "K":
+            fit += " or a divisor"
         require(
-            sizes[letter] % ways == 0,
-            f"{name}.model.{word} = {sizes[letter]} does not divide over the {ways} devices of mesh.{axis}; "
-            f"use a multiple of {ways}, or a smaller mesh.{axis}",
+            size % ways == 0 or (letter == "K" and ways % size == 0),
+            f"{name}.model.{word} = {size} does not divide over the {ways} devices of mesh.{axis}; "
+            f"use {fit}, or a smaller mesh.{axis}",
         )
 
 
