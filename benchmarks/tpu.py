@@ -89,7 +89,7 @@ def whole(model: Model, given: argparse.Namespace, mesh: Mesh) -> dict[str, Figu
     rows, slots = given.rows // given.parts, given.slots
 
     def abstract(letters: str, *sizes: int) -> jax.ShapeDtypeStruct:
-        where = jax.sharding.NamedSharding(mesh, sharding.activation_spec(letters))
+        where = jax.sharding.NamedSharding(mesh, sharding.spec(letters, sizes, mesh, sharding.ACTIVATION_RULES))
         return jax.ShapeDtypeStruct(sizes, model.dtype, sharding=where)
 
     def attended(q: jax.Array, k: jax.Array, v: jax.Array, segment_BT: jax.Array) -> jax.Array:

@@ -155,7 +155,8 @@ class Mesh:
     fsdp: int = -1
     """Rows and weights are split over it."""
     tensor: int = 1
-    """Heads, hidden units and vocabulary are split over it."""
+    """Heads, hidden units and vocabulary are split over it. It must divide the heads, and divide the key/value heads or
+    be a multiple of them: then each device holds a copy of the one that it reads."""
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -16,8 +16,16 @@ from cooper_jax.config import require
 
 AXES = ("data", "fsdp", "tensor")
 ROWS = ("data", "fsdp")
-_WEIGHT_RULES = {"D": "fsdp", "V": "tensor", "N": "tensor", "K": "tensor", "F": "tensor"}
-_ACTIVATION_RULES = {"B": ROWS, "P": ROWS, "V": "tensor", "N": "tensor", "K": "tensor", "F": "tensor"}
+Rules = dict[str, tuple[str, ...]]
+ACTIVATION_RULES: Rules = {"B": ROWS, "P": ROWS, "V": ("tensor",), "N": ("tensor",), "K": ("tensor",), "F": ("tensor",)}
+"""Mesh axes that an axis letter is split over, most of all by the first."""
+WEIGHT_RULES = ACTIVATION_RULES | {"D": ("fsdp",)}
+DECODE_RULES = ACTIVATION_RULES | {"V": ("tensor", "fsdp"), "F": ("tensor", "fsdp")}
+"""Of weights while decoding, and of what is computed from them. No weight crosses devices: the rows' vectors, which for
+a token a row are the smaller, come to where weights lie. Attention's weights are whole over fsdp, so that a row's heads
+are computed where its keys and values lie."""
+DRAW_RULES: Rules = {"B": (*ROWS, "tensor")}
+"""Of logits while tokens are drawn: those of a row are on one device."""
 
 
 def make_mesh(cfg: config.Mesh, devices: Sequence[Any] | None = None) -> jax.sharding.Mesh:
@@ -59,26 +67,35 @@ def row_ways() -> int:
     return math.prod(shape.get(axis, 1) for axis in ROWS)
 
 
-def weight_spec(letters: str) -> PartitionSpec:
-    """PartitionSpec of a weight from its letters; a mesh axis serves the first letter that claims it."""
-    taken, spec = set(), []
-    for letter in letters:
-        axis = _WEIGHT_RULES.get(letter)
-        spec.append(axis if axis not in taken else None)
-        taken.add(axis)
-    return PartitionSpec(*spec)
+def copies(kv_heads: int) -> int:
+    """How many devices of `tensor` share a key/value head, each with a copy; 1 without a mesh."""
+    tensor = dict(jax.sharding.get_abstract_mesh().shape).get("tensor", 1)
+    return max(1, tensor // kv_heads)
 
 
-def activation_spec(letters: str) -> PartitionSpec:
-    """PartitionSpec of an activation from its letters."""
-    return PartitionSpec(*(_ACTIVATION_RULES.get(letter) for letter in letters))
+def spec(letters: str, shape: Sequence[int], mesh: Any, rules: Rules) -> PartitionSpec:
+    """PartitionSpec of an array from its letters. A mesh axis serves the last letter that claims it, and only a size
+    that divides over it: what does not is whole on each device."""
+    taken, parts = set(), []
+    for letter, size in reversed(list(zip(letters, shape, strict=False))):
+        axes = [axis for axis in rules.get(letter, ()) if axis not in taken]
+        while size % math.prod(mesh.shape[axis] for axis in axes):
+            axes.pop()
+        taken.update(axes)
+        parts.append(tuple(axes) or None)
+    return PartitionSpec(*reversed(parts))
 
 
-def constrain(x: jax.Array, letters: str) -> jax.Array:
-    """Pin an activation to the mesh by its letters; without a mesh, `x` itself."""
+def spec_in_use(letters: str, x: jax.Array, rules: Rules = ACTIVATION_RULES) -> PartitionSpec:
+    """`spec` of an array on the mesh in use."""
+    return spec(letters, x.shape, jax.sharding.get_abstract_mesh(), rules)
+
+
+def constrain(x: jax.Array, letters: str, rules: Rules = ACTIVATION_RULES) -> jax.Array:
+    """Pin an array to the mesh by its letters; without a mesh, `x` itself."""
     if jax.sharding.get_abstract_mesh().empty:
         return x
-    return jax.lax.with_sharding_constraint(x, activation_spec(letters))
+    return jax.lax.with_sharding_constraint(x, spec_in_use(letters, x, rules))
 
 
 def by_rows(mesh: jax.sharding.Mesh) -> NamedSharding:
@@ -118,7 +135,8 @@ def _whole(x: np.ndarray) -> bool:
 
 def place(x: np.ndarray, letters: str, mesh: jax.sharding.Mesh) -> jax.Array:
     """A weight that every process has whole -> a global array split by its letters."""
-    return jax.make_array_from_process_local_data(NamedSharding(mesh, weight_spec(letters)), x, x.shape)
+    where = NamedSharding(mesh, spec(letters, x.shape, mesh, WEIGHT_RULES))
+    return jax.make_array_from_process_local_data(where, x, x.shape)
 
 
 def fetch(tree: Any) -> Any:

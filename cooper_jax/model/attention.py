@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.layout import Layout, with_layout_constraint
 
-from cooper_jax.mesh.sharding import activation_spec, constrain
+from cooper_jax.mesh.sharding import constrain, spec_in_use
 
 MASKED = -1e30
 BLOCK = 128
@@ -43,7 +43,8 @@ def attend(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, segment_BT: 
     if kernel is xla:
         return constrain(xla(q_BTNH, k_BSKH, v_BSKH, segment_BT), "BTNH")
     # The partitioner cannot cut a kernel: each device runs it on its own rows and heads.
-    specs = tuple(activation_spec(letters) for letters in ("BTNH", "BSKH", "BSKH", "BT"))
+    kv_spec = spec_in_use("BSKH", k_BSKH)
+    specs = (spec_in_use("BTNH", q_BTNH), kv_spec, kv_spec, spec_in_use("BT", segment_BT))
     own = jax.shard_map(kernel, in_specs=specs, out_specs=specs[0], check_vma=False)
     return own(q_BTNH, k_BSKH, v_BSKH, segment_BT.astype(jnp.int32))
 
@@ -216,10 +217,14 @@ def as_read(cache: Cache) -> Cache:
     """
     if platform() != "tpu":
         return cache
-    spec = activation_spec("LBK")
-    in_order = lambda leaf: with_layout_constraint(leaf, Layout(tuple(range(leaf.ndim))))  # noqa: E731
-    # The partitioner does not see through the constraint: each device pins its own part.
-    return jax.tree.map(jax.shard_map(in_order, in_specs=spec, out_specs=spec, check_vma=False), cache)
+
+    def pinned(leaf: jax.Array) -> jax.Array:
+        in_order = lambda part: with_layout_constraint(part, Layout(tuple(range(part.ndim))))  # noqa: E731
+        # The partitioner does not see through the constraint: each device pins its own part.
+        spec = spec_in_use("LBK", leaf)
+        return jax.shard_map(in_order, in_specs=spec, out_specs=spec, check_vma=False)(leaf)
+
+    return jax.tree.map(pinned, cache)
 
 
 def _with_keys(axes: str, q: jax.Array, cache: Cache) -> jax.Array:

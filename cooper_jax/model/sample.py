@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from cooper_jax.config import Model
 from cooper_jax.mesh import sharding
-from cooper_jax.mesh.sharding import constrain
-from cooper_jax.model import heads, transformer
+from cooper_jax.mesh.sharding import DECODE_RULES, DRAW_RULES, WEIGHT_RULES, constrain
+from cooper_jax.model import heads, transformer, weights
 from cooper_jax.model.attention import Cache
 from cooper_jax.model.transformer import Layers, Params
 
@@ -55,9 +55,10 @@ class Sampled(NamedTuple):
 
 
 class _Going(NamedTuple):
-    """Rows still decoding, [P, G] of them, and what they read. `row_PG` is their place among all rows."""
+    """Rows still decoding, [P, G] of them, and what they read. `place_WR` is where they stood at first on their shard,
+    one of W."""
 
-    row_PG: jax.Array
+    place_WR: jax.Array
     token_PG: jax.Array
     done_PG: jax.Array
     start_PG: jax.Array
@@ -67,13 +68,13 @@ class _Going(NamedTuple):
 
 
 class _Drawn(NamedTuple):
-    """What all rows have drawn up to slot t, time first: a step writes one line."""
+    """What all rows, R on each of W shards, have drawn up to slot t, time first: a step writes one line."""
 
     t: jax.Array
-    token_TB: jax.Array
-    logp_TB: jax.Array
-    real_TB: jax.Array
-    finished_B: jax.Array
+    token_TWR: jax.Array
+    logp_TWR: jax.Array
+    real_TWR: jax.Array
+    finished_WR: jax.Array
 
 
 def sample(
@@ -81,15 +82,17 @@ def sample(
 ) -> Sampled:
     """`how.group` completions of at most `how.length` tokens for each left-padded prompt."""
     p, g, length = tokens_PS.shape[0], how.group, how.length
-    rows = p * g
-    params = transformer.in_compute_type(params, cfg)  # Once, not at every token.
-    hidden_PSD, prompt_kv = transformer.prefill(params, tokens_PS, real_PS, cfg)
+    rows, shards = p * g, sharding.row_ways()
+    # Cast and laid out for decoding once, not at every token. The prompts are still many tokens, as in training.
+    params = transformer.in_compute_type(params, cfg)
+    hidden_PSD, prompt_kv = transformer.prefill(weights.laid_out(params, WEIGHT_RULES, cfg), tokens_PS, real_PS, cfg)
     as_decoded = partial(transformer.as_decoded, cfg=cfg)
+    params = weights.laid_out(params, DECODE_RULES, cfg)
     decoding = params | {"blocks": as_decoded(params["blocks"])}
-    chance_T2B = jax.random.uniform(key, (length, 2, rows))
+    chance_T2WR = constrain(jax.random.uniform(key, (length, 2, rows)).reshape(length, 2, shards, -1), "__B")
     first_PGD = constrain(jnp.broadcast_to(hidden_PSD[:, -1:], (p, g, cfg.width)), "PGD")
     going = _Going(
-        row_PG=jnp.arange(rows).reshape(p, g),
+        place_WR=jnp.broadcast_to(jnp.arange(rows // shards)[None], (shards, rows // shards)),
         token_PG=jnp.zeros((p, g), jnp.int32),
         done_PG=jnp.zeros((p, g), bool),
         start_PG=jnp.broadcast_to(jnp.sum(real_PS, axis=1, keepdims=True), (p, g)),
@@ -100,18 +103,13 @@ def sample(
 
     def draw(hidden_PGD: jax.Array, going: _Going, drawn: _Drawn) -> tuple[_Going, _Drawn]:
         """The token after slot t, of every row that is going."""
-        t = drawn.t + 1
-        token_PG, logp_PG = next_token(heads.logits(params, hidden_PGD, cfg), chance_T2B[t][:, going.row_PG], how)
+        chance_2WR = jnp.take_along_axis(chance_T2WR[drawn.t + 1], going.place_WR[None], axis=-1)
+        of_rows = next_token(_logits(params, hidden_PGD, cfg)[:, None], chance_2WR.reshape(2, -1, 1), how)
+        token_PG, logp_PG = (constrain(x_B1.reshape(going.done_PG.shape), "PG") for x_B1 in of_rows)
         token_PG = jnp.where(going.done_PG, how.pad, token_PG)
         done_PG = going.done_PG | jnp.any(token_PG[..., None] == jnp.array(how.stop)[None, None], axis=-1)
-        line = lambda old_TB, new_PG: old_TB.at[t].set(old_TB[t].at[going.row_PG].set(new_PG))  # noqa: E731
-        return going._replace(token_PG=token_PG, done_PG=done_PG), _Drawn(
-            t=t,
-            token_TB=line(drawn.token_TB, token_PG),
-            logp_TB=line(drawn.logp_TB, jnp.where(going.done_PG, 0.0, logp_PG)),
-            real_TB=line(drawn.real_TB, ~going.done_PG),
-            finished_B=drawn.finished_B.at[going.row_PG].set(done_PG),
-        )
+        step = token_PG, jnp.where(going.done_PG, 0.0, logp_PG), ~going.done_PG, done_PG
+        return going._replace(token_PG=token_PG, done_PG=done_PG), _written(drawn, going.place_WR, *step)
 
     def step(state: tuple[_Going, _Drawn]) -> tuple[_Going, _Drawn]:
         going, drawn = state
@@ -121,25 +119,51 @@ def sample(
         )
         return draw(hidden_PGD, going._replace(own=own), drawn)
 
-    state = draw(first_PGD, going, _nothing(rows, how))
+    state = draw(first_PGD, going, _nothing(shards, rows // shards, how))
     for enough in _sizes(rows, how.compact):
         busy = lambda s, enough=enough: (s[1].t < length - 1) & (_busiest(s[0].done_PG) > enough)  # noqa: E731
         state = jax.lax.while_loop(busy, step, state)
         if enough:
             state = (_together(state[0], enough), state[1])
     drawn = state[1]
-    rows_first = lambda x_TB: constrain(x_TB.T, "BT")  # noqa: E731
-    return Sampled(rows_first(drawn.token_TB), rows_first(drawn.logp_TB), rows_first(drawn.real_TB), drawn.finished_B)
+    by_row = lambda x_TWR: constrain(x_TWR.reshape(length, rows).T, "BT")  # noqa: E731
+    token_BT, logp_BT, real_BT = map(by_row, (drawn.token_TWR, drawn.logp_TWR, drawn.real_TWR))
+    return Sampled(token_BT, logp_BT, real_BT, drawn.finished_WR.reshape(rows))
 
 
-def _nothing(rows: int, how: Sampling) -> _Drawn:
+def _nothing(shards: int, rows: int, how: Sampling) -> _Drawn:
     """Before the first token."""
+    full = lambda value: constrain(jnp.full((how.length, shards, rows), value), "_B")  # noqa: E731
     return _Drawn(
         t=jnp.int32(-1),
-        token_TB=jnp.full((how.length, rows), how.pad, jnp.int32),
-        logp_TB=jnp.zeros((how.length, rows), jnp.float32),
-        real_TB=jnp.zeros((how.length, rows), bool),
-        finished_B=jnp.zeros(rows, bool),
+        token_TWR=full(jnp.int32(how.pad)),
+        logp_TWR=full(jnp.float32(0)),
+        real_TWR=full(False),
+        finished_WR=constrain(jnp.zeros((shards, rows), bool), "B"),
+    )
+
+
+def _logits(params: Params, hidden_PGD: jax.Array, cfg: Model) -> jax.Array:
+    """Float32 logits [B, V], each row's on one device."""
+    logits_PGV = constrain(heads.logits(params, hidden_PGD, cfg), "PGV", DECODE_RULES)
+    # First to the devices that have the rows, then among those that share them.
+    return constrain(constrain(logits_PGV, "PGV").reshape(-1, cfg.vocab), "BV", DRAW_RULES)
+
+
+def _written(
+    drawn: _Drawn, place_WR: jax.Array, token_PG: jax.Array, logp_PG: jax.Array, real_PG: jax.Array, done_PG: jax.Array
+) -> _Drawn:
+    """`drawn` and the next slot, of the rows at those places of their shards."""
+    t = drawn.t + 1
+    set_at = jax.vmap(lambda old_R, place_R, new_R: old_R.at[place_R].set(new_R))
+    of_rows = lambda old_WR, new_PG: set_at(old_WR, place_WR, new_PG.reshape(place_WR.shape))  # noqa: E731
+    line = lambda old_TWR, new_PG: old_TWR.at[t].set(of_rows(old_TWR[t], new_PG))  # noqa: E731
+    return _Drawn(
+        t=t,
+        token_TWR=line(drawn.token_TWR, token_PG),
+        logp_TWR=line(drawn.logp_TWR, logp_PG),
+        real_TWR=line(drawn.real_TWR, real_PG),
+        finished_WR=of_rows(drawn.finished_WR, done_PG),
     )
 
 
@@ -152,9 +176,9 @@ def _sizes(rows: int, compact: bool) -> list[int]:
     return [*sizes, 0]
 
 
-def _by_shard(x_B: jax.Array) -> jax.Array:
+def _by_shard(x_B: jax.Array, letters: str = "B") -> jax.Array:
     """[B, ...] -> [shards, rows of a shard, ...], for work that must not cross devices."""
-    return constrain(x_B.reshape(sharding.row_ways(), -1, *x_B.shape[1:]), "B" + "_" * x_B.ndim)
+    return constrain(x_B.reshape(sharding.row_ways(), -1, *x_B.shape[1:]), letters)
 
 
 def _busiest(done_PG: jax.Array) -> jax.Array:
@@ -167,18 +191,23 @@ def _together(going: _Going, count: int) -> _Going:
     per_prompt = going.done_PG.shape[1]
     row_WR = jnp.argsort(_by_shard(going.done_PG.reshape(-1)), axis=1, stable=True)[:, :count]
 
-    def take(x_B: jax.Array, place_WR: jax.Array) -> jax.Array:
-        index = place_WR.reshape(*place_WR.shape, *(1,) * (x_B.ndim - 1))
-        return jnp.take_along_axis(_by_shard(x_B), index, axis=1).reshape(-1, *x_B.shape[1:])
+    prompt_WR = row_WR // per_prompt
 
-    of_rows = partial(take, place_WR=row_WR)
-    of_prompts = partial(take, place_WR=row_WR // per_prompt)
-    layers = lambda fn, cache: jax.tree.map(jax.vmap(fn) if isinstance(cache, Cache) else fn, cache)  # noqa: E731
+    def take(x_B: jax.Array, of_WR: jax.Array, letters: str = "B") -> jax.Array:
+        index = of_WR.reshape(*of_WR.shape, *(1,) * (x_B.ndim - 1))
+        taken = constrain(jnp.take_along_axis(_by_shard(x_B, letters), index, axis=1), letters)
+        return taken.reshape(-1, *x_B.shape[1:])
+
+    def layers(cache: Layers, of_WR: jax.Array) -> Layers:
+        of_layer = partial(take, of_WR=of_WR, letters="B_K")
+        return jax.tree.map(jax.vmap(of_layer) if isinstance(cache, Cache) else of_layer, cache)
+
     return _Going(
-        *(of_rows(x_PG.reshape(-1))[:, None] for x_PG in going[:4]),
-        own=layers(of_rows, going.own),
-        prompt=layers(of_prompts, going.prompt),
-        prompt_real_PS=of_prompts(going.prompt_real_PS),
+        take(going.place_WR.reshape(-1), row_WR).reshape(row_WR.shape),
+        *(take(x_PG.reshape(-1), row_WR)[:, None] for x_PG in (going.token_PG, going.done_PG, going.start_PG)),
+        own=layers(going.own, row_WR),
+        prompt=layers(going.prompt, prompt_WR),
+        prompt_real_PS=take(going.prompt_real_PS, prompt_WR),
     )
 
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from cooper_jax.config import Model
-from cooper_jax.mesh.sharding import constrain
+from cooper_jax.mesh import sharding
+from cooper_jax.mesh.sharding import ACTIVATION_RULES, DECODE_RULES, Rules, constrain
 from cooper_jax.model import attention
 from cooper_jax.model.attention import TIME_AXES, Cache
 
@@ -112,7 +113,7 @@ def decode(
             written_T = jnp.arange(both.key.shape[-1]) <= t
             return attention.attend_cached(q_PGNH, prompt, prompt_real_PS, mine, written_T), both
 
-        return block(x_PGD, w, turn, attend, cfg)
+        return block(x_PGD, w, turn, attend, cfg, DECODE_RULES)
 
     def scanned(carry: tuple[jax.Array, Cache, jax.Array], inputs: tuple[Params, Cache]) -> tuple[Any, None]:
         (x_PGD, own, index), (w, prompt) = carry, inputs
@@ -157,7 +158,8 @@ def _in_int8(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def empty_cache(rows: int, length: int, int8: bool, cfg: Model) -> Cache:
     """Room for `length` tokens of so many rows in all layers."""
-    kv = jax.ShapeDtypeStruct((cfg.layers, rows, length, cfg.kv_heads, cfg.head_dim), cfg.dtype)
+    heads = cfg.kv_heads * sharding.copies(cfg.kv_heads)
+    kv = jax.ShapeDtypeStruct((cfg.layers, rows, length, heads, cfg.head_dim), cfg.dtype)
     like = jax.eval_shape(lambda *kv: cached(kv, int8), kv, kv)
     return jax.tree.map(lambda leaf: constrain(jnp.zeros(leaf.shape, leaf.dtype), "LBK"), like)
 
@@ -174,6 +176,7 @@ def block(
     turn: Rotations,
     attend: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, Any]],
     cfg: Model,
+    rules: Rules = ACTIVATION_RULES,
 ) -> tuple[jax.Array, Any]:
     """One layer; also returns what `attend` keeps of the keys and values."""
     w = jax.tree.map(lambda leaf: leaf.astype(cfg.dtype), w)
@@ -188,13 +191,20 @@ def block(
     if cfg.qk_norm:
         q_BTNH, k_BTKH = rms_norm(q_BTNH, w["q_norm"], cfg), rms_norm(k_BTKH, w["k_norm"], cfg)
     q_BTNH, k_BTKH = rope(q_BTNH, turn), rope(k_BTKH, turn)
-    attended_BTNH, kept = attend(q_BTNH, k_BTKH, v_BTKH)
+    attended_BTNH, kept = attend(q_BTNH, of_each_device(k_BTKH), of_each_device(v_BTKH))
     x_BTD += linear("BTNH,NHD->BTD", attended_BTNH, w["o"])
     h_BTD = rms_norm(x_BTD, w["mlp_norm"], cfg)
     gate_BTF = jax.nn.silu(linear("BTD,DF->BTF", h_BTD, w["gate"]))
     up_BTF = linear("BTD,DF->BTF", h_BTD, w["up"])
-    x_BTD += linear("BTF,FD->BTD", constrain(gate_BTF * up_BTF, "BTF"), w["down"])
+    x_BTD += linear("BTF,FD->BTD", constrain(gate_BTF * up_BTF, "BTF", rules), w["down"])
     return constrain(x_BTD, "BTD"), kept
+
+
+def of_each_device(kv_BTKH: jax.Array) -> jax.Array:
+    """Keys or values with as many heads as `tensor` has devices, if these are more: each head as often as there are
+    devices whose queries read it."""
+    copies = sharding.copies(kv_BTKH.shape[2])
+    return kv_BTKH if copies == 1 else constrain(jnp.repeat(kv_BTKH, copies, axis=2), "BTKH")
 
 
 def linear(axes: str, x: jax.Array, w: jax.Array) -> jax.Array:

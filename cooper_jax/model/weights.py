@@ -105,10 +105,18 @@ def abstract(cfg: Model, score: bool, mesh: jax.sharding.Mesh) -> dict[str, Any]
     sizes = _sizes(cfg)
 
     def leaf(row: Weight) -> jax.ShapeDtypeStruct:
-        where = NamedSharding(mesh, sharding.weight_spec(row.letters))
-        return jax.ShapeDtypeStruct(tuple(sizes[c] for c in row.letters), jnp.float32, sharding=where)
+        shape = tuple(sizes[c] for c in row.letters)
+        where = NamedSharding(mesh, sharding.spec(row.letters, shape, mesh, sharding.WEIGHT_RULES))
+        return jax.ShapeDtypeStruct(shape, jnp.float32, sharding=where)
 
     return unflatten_dict({row.path: leaf(row) for row in table(cfg, score)}, sep=".")
+
+
+def laid_out(params: dict[str, Any], rules: sharding.Rules, cfg: Model) -> dict[str, Any]:
+    """A decoder's weights, pinned to the mesh by `rules`."""
+    flat: dict[Any, Any] = flatten_dict(params, sep=".")
+    laid = {row.path: sharding.constrain(flat[row.path], row.letters, rules) for row in table(cfg, score=False)}
+    return unflatten_dict(laid, sep=".")
 
 
 def hf_shape(row: Weight, cfg: Model) -> tuple[int, ...]:
@@ -137,16 +145,20 @@ def to_hf(row: Weight, weight: jax.Array, dtype: str) -> jax.Array:
 
 
 def check_mesh(name: str, cfg: Model, mesh: jax.sharding.Mesh) -> None:
-    """Raise UserError where an axis of a weight does not divide over the mesh axis it is split on."""
+    """Raise UserError where an axis of a weight does not divide over the mesh axis it is split on. Key/value heads may
+    also be fewer than the devices, and divide their number."""
     sizes = _sizes(cfg)
     words = {"D": "width", "N": "heads", "K": "kv_heads", "F": "hidden", "V": "vocab"}
     for letter, word in words.items():
-        axis = sharding.weight_spec(letter)[0]
-        ways = mesh.shape[axis] if axis else 1
+        axis, *_ = sharding.WEIGHT_RULES[letter]
+        ways = mesh.shape[axis]
+        size, fit = sizes[letter], f"a multiple of {ways}"
+        if letter == "K":
+            fit += " or a divisor"
         require(
-            sizes[letter] % ways == 0,
-            f"{name}.model.{word} = {sizes[letter]} does not divide over the {ways} devices of mesh.{axis}; "
-            f"use a multiple of {ways}, or a smaller mesh.{axis}",
+            size % ways == 0 or (letter == "K" and ways % size == 0),
+            f"{name}.model.{word} = {size} does not divide over the {ways} devices of mesh.{axis}; "
+            f"use {fit}, or a smaller mesh.{axis}",
         )
 
 

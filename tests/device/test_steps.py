@@ -282,11 +282,16 @@ def whole_step(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize(
     ("axes", "packed"),
-    [pytest.param(config.Mesh(1, 4, 2), False, marks=pytest.mark.slow), (config.Mesh(2, 2, 2), True)],
+    [
+        pytest.param(config.Mesh(1, 4, 2), False, marks=pytest.mark.slow),
+        pytest.param(config.Mesh(2, 2, 2), True, marks=pytest.mark.slow),
+        (config.Mesh(1, 2, 4), True),
+    ],
 )
 def test_the_mesh_does_not_change_the_answer(axes: config.Mesh, packed: bool, tiny: Model, tiny_config: Config) -> None:
-    """1 x 1 = 4 x 2: the same tokens, scores, metrics and weights on one device and on eight."""
-    small = Trainee(tiny, Optim(lr=1e-3, warmup=2, eps=1e-4))
+    """1 x 1 = 4 x 2 = 2 x 4, where two devices share each key/value head: the same tokens, scores, metrics and weights
+    on one device and on eight."""
+    small = Trainee(replace(tiny, vocab=120), Optim(lr=1e-3, warmup=2, eps=1e-4))
     grpo = replace(tiny_config.grpo, packed=packed)
     cfg = replace(tiny_config, policy=small, reward=small, rollout=ROLLOUT, pairs=config.Pairs(), grpo=grpo)
     one = whole_step(cfg, sharding.make_mesh(config.Mesh(), jax.devices()[:1]))
@@ -308,3 +313,6 @@ def test_indivisible_sizes_are_named(tiny: Model) -> None:
 
     with pytest.raises(config.UserError, match=r"policy.model.kv_heads = 3 .* 2 devices of mesh.tensor"):
         weights.check_mesh("policy", replace(tiny, heads=6, kv_heads=3), mesh)
+    with pytest.raises(config.UserError, match=r"policy.model.heads = 4 .* 8 devices of mesh.tensor; use a multiple"):
+        weights.check_mesh("policy", tiny, sharding.make_mesh(config.Mesh(fsdp=1, tensor=8)))
+    weights.check_mesh("policy", replace(tiny, vocab=120), sharding.make_mesh(config.Mesh(fsdp=2, tensor=4)))

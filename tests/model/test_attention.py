@@ -1,7 +1,7 @@
 """Do the kernels compute the same attention, and does each platform get its own? In interpret mode, by lowering for a
 GPU and by compiling for a TPU that need not be there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -16,7 +16,7 @@ from cooper_jax.config import Model
 from cooper_jax.device import jits
 from cooper_jax.device.state import Prompts
 from cooper_jax.mesh import sharding
-from cooper_jax.model import attention, weights
+from cooper_jax.model import attention, transformer, weights
 from cooper_jax.model.sample import Sampling
 
 ROWS, HEADS, KV_HEADS = 2, 4, 2
@@ -109,15 +109,19 @@ def test_padding_alone_stays_finite(kernel: Callable[..., jax.Array], rng: np.ra
 
 @pytest.mark.filterwarnings(DEPRECATED)
 @pytest.mark.parametrize("kernel", (attention.splash, attention.triton), ids=lambda kernel: kernel.__name__)
+@pytest.mark.parametrize("tensor", [2, 4])
 def test_a_kernel_on_a_mesh(
-    kernel: Callable[..., jax.Array], rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    kernel: Callable[..., jax.Array], tensor: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each device computes its rows and heads, and gets their gradients."""
+    """Each device computes its rows and heads, and gets their gradients, with copies of key/value heads too."""
     qkv, segment_BT = inputs(rng, 128, 64), texts(rng, 128)
     wanted = value_and_gradients(attention.attend, qkv, segment_BT)
     monkeypatch.setattr(attention, "choose", lambda *_: partial(kernel, interpret=True))
-    with jax.set_mesh(sharding.make_mesh(config.Mesh(data=1, fsdp=2, tensor=2), jax.devices()[:4])):
-        got = value_and_gradients(attention.attend, qkv, segment_BT)
+    one_each = transformer.of_each_device
+    with jax.set_mesh(sharding.make_mesh(config.Mesh(data=1, fsdp=2, tensor=tensor), jax.devices()[: 2 * tensor])):
+        got = value_and_gradients(
+            lambda q, k, v, segment_BT: attention.attend(q, one_each(k), one_each(v), segment_BT), qkv, segment_BT
+        )
     for ours, plain in zip(got, wanted, strict=True):
         np.testing.assert_allclose(ours, plain, atol=1e-5)
 
@@ -140,7 +144,7 @@ def traced(mesh: jax.sharding.Mesh | AbstractMesh) -> jax.stages.Traced:
         return jnp.sum(jax.lax.scan(body, q, None, length=2)[0].astype(jnp.float32))
 
     def shape(letters: str, *sizes: int, dtype: str = "bfloat16") -> jax.ShapeDtypeStruct:
-        where = jax.sharding.NamedSharding(mesh, sharding.activation_spec(letters))
+        where = jax.sharding.NamedSharding(mesh, sharding.spec(letters, sizes, mesh, sharding.ACTIVATION_RULES))
         return jax.ShapeDtypeStruct(sizes, dtype, sharding=where)
 
     kv = shape("BSKH", 2, 1024, 2, 128)
@@ -162,16 +166,6 @@ def test_a_gpu_gets_its_kernel() -> None:
         found = traced(mesh)
         assert kernels(found) == 4
         found.lower(lowering_platforms=("cuda",))
-
-
-@pytest.fixture
-def nothing_kept() -> Iterator[None]:
-    """No program goes into the cache on disk: one for chips that are not there could not be read back."""
-    name = "jax_persistent_cache_min_compile_time_secs"
-    seconds = jax.config.values[name]
-    jax.config.update(name, 1e9)
-    yield
-    jax.config.update(name, seconds)
 
 
 @pytest.mark.usefixtures("nothing_kept")
