@@ -1,4 +1,5 @@
-"""What crosses devices in a compiled program, read off its HLO text: XLA tells it nowhere else."""
+"""What a compiled program does in its loops and what crosses devices there, read off its HLO text: XLA tells it nowhere
+else."""
 
 import math
 import re
@@ -9,26 +10,46 @@ KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective
 BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8}
 
 INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.-]+ = (.*?) ([\w-]+)\((.*)$")
-CALLED = re.compile(r"(?:calls|to_apply|true_computation|false_computation)=%?([\w.-]+)")
 LOOP = re.compile(r"condition=%?([\w.-]+), body=%?([\w.-]+)")
+CALLED = re.compile(r"(?:calls|to_apply|true_computation|false_computation)=%?([\w.-]+)")
+BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 
 
-class Crossing(NamedTuple):
-    """A collective that each device takes part in."""
+class Instruction(NamedTuple):
+    """A line of a computation, as often as that is called."""
 
-    kind: str
-    size: int
-    """Bytes of the largest array that a device gives or gets."""
+    line: str
+    computation: str
     times: int
     """How often: in the program, or in one turn of `loop`."""
     loop: str
     """The innermost loop around it that ends when the program finds it has to; empty if there is none."""
 
 
+class Crossing(NamedTuple):
+    """A collective that each device takes part in; `times` and `loop` as of its instruction."""
+
+    kind: str
+    size: int
+    """Bytes of the largest array that a device gives or gets."""
+    times: int
+    loop: str
+
+
 def crossings(text: str) -> list[Crossing]:
     """The collectives of a compiled program."""
-    computations = _computations(text)
-    return list(_of(computations, computations["ENTRY"], 1, "", set()))
+    found, seen = [], set()
+    for one in instructions(text):
+        shape, opcode, rest = INSTRUCTION.findall(one.line)[0]
+        kind, channel = opcode.removesuffix("-start"), re.search(r"channel_id=\d+", rest)
+        # A chip may go through a collective in several fusions, which share its channel.
+        if kind not in KINDS or (channel and channel[0] in seen):
+            continue
+        seen.add(channel[0] if channel else "")
+        if one.computation.startswith("all-reduce-scatter"):  # A TPU's, in a fusion of that name.
+            kind = "reduce-scatter"
+        found.append(Crossing(kind, _largest(shape), one.times, one.loop))
+    return found
 
 
 def total(found: list[Crossing]) -> int:
@@ -36,57 +57,33 @@ def total(found: list[Crossing]) -> int:
     return sum(one.size * one.times for one in found)
 
 
-def _computations(text: str) -> dict[str, list[str]]:
-    """Instructions of each computation by its name; `ENTRY` is where the program begins."""
-    found: dict[str, list[str]] = {}
+def instructions(text: str) -> Iterator[Instruction]:
+    """What a compiled program runs."""
+    computations: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in text.splitlines():
         head = re.match(r"^(ENTRY )?%?([\w.-]+) .*\{\s*$", line)
         if head:
-            lines = found.setdefault("ENTRY" if head[1] else head[2], [])
+            lines = computations.setdefault("ENTRY" if head[1] else head[2], [])
         elif INSTRUCTION.match(line):
             lines.append(line)
-    return found
+    return _walk(computations, "ENTRY", 1, "")
 
 
-def _of(
-    computations: dict[str, list[str]], lines: list[str], times: int, loop: str, seen: set[str]
-) -> Iterator[Crossing]:
-    """The collectives of a computation and of those that it calls. A chip may go through one in several fusions, which
-    share its channel."""
-    for line in lines:
-        shape, opcode, rest = INSTRUCTION.findall(line)[0]
-        kind = opcode.removesuffix("-start")
-        if kind in KINDS:
-            channel = re.search(r"channel_id=\d+", rest)
-            if channel is None or channel[0] not in seen:
-                yield Crossing(kind, _largest(shape), times, loop)
-            seen.add(channel[0] if channel else "")
-        elif opcode == "while":
+def _walk(computations: dict[str, list[str]], name: str, times: int, loop: str) -> Iterator[Instruction]:
+    for line in computations[name]:
+        yield Instruction(line, name, times, loop)
+        _, opcode, rest = INSTRUCTION.findall(line)[0]
+        if opcode == "while":
             condition, body = LOOP.findall(rest)[0]
             turns = _turns(rest, computations[condition])
-            inner = (times * turns, loop) if turns else (1, body)
-            for name in (condition, body):
-                yield from _of(computations, computations[name], *inner, seen)
+            inside = (times * turns, loop) if turns else (1, body)
+            for part in (condition, body):
+                yield from _walk(computations, part, *inside)
         elif not opcode.endswith(("-done", "-update")):
-            for name in CALLED.findall(rest) + _branches(rest):
-                inner = _of(computations, computations[name], times, loop, seen)
-                # A TPU's reduce-scatter is a fusion of that name around an all-reduce of the whole.
-                scattered = name.startswith("all-reduce-scatter")
-                yield from (one._replace(kind="reduce-scatter") if scattered else one for one in inner)
-
-
-def _largest(shape: str) -> int:
-    sizes = [
-        BYTES.get(kind, 0) * math.prod(int(size) for size in dims.split(",") if size)
-        for kind, dims in re.findall(r"\b([a-z]+\d*)\[([\d,]*)\]", shape)
-    ]
-    return max(sizes, default=0)
-
-
-def _branches(rest: str) -> list[str]:
-    found = re.search(r"branch_computations=\{([^}]*)\}", rest)
-    return [name.strip().lstrip("%") for name in found[1].split(",")] if found else []
+            branches = (part.strip(" %") for found in BRANCHES.findall(rest) for part in found.split(","))
+            for part in (*CALLED.findall(rest), *branches):
+                yield from _walk(computations, part, times, loop)
 
 
 def _turns(rest: str, condition: list[str]) -> int:
@@ -96,6 +93,15 @@ def _turns(rest: str, condition: list[str]) -> int:
         return int(known[1])
     root = next(line for line in condition if "ROOT" in line)
     compared = re.search(r"compare\(.*?%([\w.-]+), %([\w.-]+)\), direction=LT", root)
-    bound = compared and next((line for line in condition if f"%{compared[2]} = " in line), "")
-    constant = re.search(r"constant\((\d+)\)", bound or "")
+    bound = next((line for line in condition if f"%{compared[2]} = " in line), "") if compared else ""
+    constant = re.search(r"constant\((\d+)\)", bound)
     return int(constant[1]) if constant else 0
+
+
+def _largest(shape: str) -> int:
+    """Bytes of the largest array of a tuple."""
+    sizes = [
+        BYTES.get(kind, 0) * math.prod(int(size) for size in dims.split(",") if size)
+        for kind, dims in re.findall(r"\b([a-z]+\d*)\[([\d,]*)\]", shape)
+    ]
+    return max(sizes, default=0)

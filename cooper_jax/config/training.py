@@ -153,7 +153,8 @@ class Mesh:
     data: int = 1
     """Rows are split over it, weights are not."""
     fsdp: int = -1
-    """Rows and weights are split over it."""
+    """Rows and weights are split over it. While decoding, attention's weights are whole on each of its devices; a
+    larger `tensor` splits them."""
     tensor: int = 1
     """Heads, hidden units and vocabulary are split over it. It must divide the heads, and divide the key/value heads or
     be a multiple of them: then each device holds a copy of the one that it reads."""

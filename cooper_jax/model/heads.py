@@ -7,13 +7,21 @@ import jax
 import jax.numpy as jnp
 
 from cooper_jax.config import Model
+from cooper_jax.mesh.sharding import DECODE_RULES, constrain
 from cooper_jax.model.transformer import Params, forward, forward_grouped
 
 
 def logits(params: Params, hidden_BTD: jax.Array, cfg: Model) -> jax.Array:
     """Float32 logits [B, T, V]; for sampling and for one chunk at a time."""
-    head_VD = params.get("unembed", params["embed"]).astype(cfg.dtype)
-    return jnp.einsum("BTD,VD->BTV", hidden_BTD, head_VD, preferred_element_type=jnp.float32)
+    head_VD = _pinned(params.get("unembed", params["embed"]).astype(cfg.dtype))
+    z_BTV = jnp.einsum("BTD,VD->BTV", hidden_BTD, head_VD, preferred_element_type=jnp.float32)
+    return constrain(z_BTV, "BTV", DECODE_RULES)
+
+
+def _pinned(head_VD: jax.Array) -> jax.Array:
+    """Split over the vocabulary alone, in training too: a chunk's hidden states are less than the head and than its
+    gradient, which would else be gathered and summed anew for each."""
+    return constrain(head_VD, "VD", DECODE_RULES)
 
 
 def token_logp(
@@ -37,9 +45,11 @@ def _token_logp(
 def _token_logp_forward(
     hidden_BTD: jax.Array, head_VD: jax.Array, token_BT: jax.Array, temperature: float, cfg: Model
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, ...]]:
+    head = _pinned(head_VD.astype(cfg.dtype))
+
     def one(chunk: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
         hidden_BCD, token_BC = chunk
-        z_BCV = logits({"embed": head_VD}, hidden_BCD, cfg) / temperature
+        z_BCV = logits({"embed": head}, hidden_BCD, cfg) / temperature
         top_BC1 = jnp.max(z_BCV, axis=-1, keepdims=True)
         weight_BCV = jnp.exp(z_BCV - top_BC1)
         total_BC = jnp.sum(weight_BCV, axis=-1)
@@ -57,20 +67,21 @@ def _token_logp_backward(
 ) -> tuple[jax.Array, jax.Array, None]:
     """d logp / d logits = one-hot - softmax, a chunk at a time; the head's gradient is summed in float32."""
     hidden_BTD, head_VD, token_BT, norm_BT = kept
-    head = head_VD.astype(cfg.dtype)
+    head = _pinned(head_VD.astype(cfg.dtype))
 
     def one(head_grad_VD: jax.Array, chunk: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
         hidden_BCD, token_BC, norm_BC, gradient_BC = chunk
-        z_BCV = logits({"embed": head_VD}, hidden_BCD, cfg) / temperature
+        z_BCV = logits({"embed": head}, hidden_BCD, cfg) / temperature
         share_BCV = _is(token_BC, z_BCV) - jnp.exp(z_BCV - norm_BC[..., None])
         z_grad_BCV = (share_BCV * (gradient_BC / temperature)[..., None]).astype(cfg.dtype)
         f32 = jnp.float32
         head_grad_VD += jnp.einsum("BCV,BCD->VD", z_grad_BCV, hidden_BCD, preferred_element_type=f32)
-        return head_grad_VD, jnp.einsum("BCV,VD->BCD", z_grad_BCV, head).astype(hidden_BCD.dtype)
+        hidden_grad_BCD = jnp.einsum("BCV,VD->BCD", z_grad_BCV, head).astype(hidden_BCD.dtype)
+        return head_grad_VD, constrain(hidden_grad_BCD, "BCD")
 
     chunked = _chunks(hidden_BTD.shape, cfg)
     parts = tuple(map(chunked, (hidden_BTD, token_BT, norm_BT, gradients[0])))
-    head_grad_VD, hidden_grad = jax.lax.scan(one, jnp.zeros(head_VD.shape, jnp.float32), parts)
+    head_grad_VD, hidden_grad = jax.lax.scan(one, _pinned(jnp.zeros(head_VD.shape, jnp.float32)), parts)
     return _join(hidden_grad, token_BT), head_grad_VD.astype(head_VD.dtype), None
 
 

@@ -10,6 +10,9 @@ QWEN2_5_0_5B = Model(
 QWEN2_5_1_5B = Model(
     vocab=151_936, width=1536, layers=28, heads=12, kv_heads=2, head_dim=128, hidden=8960, rope_theta=1e6
 )
+QWEN2_5_7B = Model(
+    vocab=152_064, width=3584, layers=28, heads=28, kv_heads=4, head_dim=128, hidden=18_944, tied=False, rope_theta=1e6
+)
 QWEN2_5_MATH_1_5B = replace(QWEN2_5_1_5B, rope_theta=1e4)
 QWEN3_0_6B = Model(
     vocab=151_936,

@@ -145,7 +145,7 @@ def _nothing(shards: int, rows: int, how: Sampling) -> _Drawn:
 
 def _logits(params: Params, hidden_PGD: jax.Array, cfg: Model) -> jax.Array:
     """Float32 logits [B, V], each row's on one device."""
-    logits_PGV = constrain(heads.logits(params, hidden_PGD, cfg), "PGV", DECODE_RULES)
+    logits_PGV = heads.logits(params, hidden_PGD, cfg)
     # First to the devices that have the rows, then among those that share them.
     return constrain(constrain(logits_PGV, "PGV").reshape(-1, cfg.vocab), "BV", DRAW_RULES)
 
@@ -190,7 +190,6 @@ def _together(going: _Going, count: int) -> _Going:
     """`count` rows of every shard, those that are going first, each with a copy of its prompt: [shards * count, 1]."""
     per_prompt = going.done_PG.shape[1]
     row_WR = jnp.argsort(_by_shard(going.done_PG.reshape(-1)), axis=1, stable=True)[:, :count]
-
     prompt_WR = row_WR // per_prompt
 
     def take(x_B: jax.Array, of_WR: jax.Array, letters: str = "B") -> jax.Array:
@@ -199,8 +198,13 @@ def _together(going: _Going, count: int) -> _Going:
         return taken.reshape(-1, *x_B.shape[1:])
 
     def layers(cache: Layers, of_WR: jax.Array) -> Layers:
-        of_layer = partial(take, of_WR=of_WR, letters="B_K")
-        return jax.tree.map(jax.vmap(of_layer) if isinstance(cache, Cache) else of_layer, cache)
+        of_layer = partial(take, letters="B_K")
+        if not isinstance(cache, Cache):
+            return jax.tree.map(partial(of_layer, of_WR=of_WR), cache)
+        # A row at a time: for all at once the TPU's compiler makes room as if for another whole cache.
+        one = lambda of_W: jax.tree.map(jax.vmap(partial(of_layer, of_WR=of_W[:, None])), cache)  # noqa: E731
+        joined = lambda x: jnp.moveaxis(x, 0, 2).reshape(x.shape[1], -1, *x.shape[3:])  # noqa: E731
+        return jax.tree.map(lambda x: constrain(joined(x), "LBK"), jax.lax.map(one, of_WR.T))
 
     return _Going(
         take(going.place_WR.reshape(-1), row_WR).reshape(row_WR.shape),

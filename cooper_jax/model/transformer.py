@@ -14,7 +14,7 @@ import numpy as np
 
 from cooper_jax.config import Model
 from cooper_jax.mesh import sharding
-from cooper_jax.mesh.sharding import ACTIVATION_RULES, DECODE_RULES, Rules, constrain
+from cooper_jax.mesh.sharding import ACTIVATION_RULES, DECODE_RULES, WEIGHT_RULES, Rules, constrain
 from cooper_jax.model import attention
 from cooper_jax.model.attention import TIME_AXES, Cache
 
@@ -119,7 +119,7 @@ def decode(
         (x_PGD, own, index), (w, prompt) = carry, inputs
         return (*layer(x_PGD, w, prompt, own, index), index + 1), None
 
-    x_PGD = embed(params, tokens_PG, cfg)
+    x_PGD = embed(params, tokens_PG, cfg, DECODE_RULES)
     if isinstance(own, Cache):
         stacks: Any = params["blocks"], prompt
         (x_PGD, written, _), _ = jax.lax.scan(scanned, (x_PGD, own, jnp.int32(0)), stacks)
@@ -238,9 +238,9 @@ def _linear_backward(count: int, kept: tuple[jax.Array, jax.Array], out: jax.Arr
 _linear.defvjp(_linear_forward, _linear_backward)
 
 
-def embed(params: Params, tokens_BT: jax.Array, cfg: Model) -> jax.Array:
-    """Token embeddings [B, T, D] in the compute type."""
-    return constrain(params["embed"].astype(cfg.dtype)[tokens_BT], "BTD")
+def embed(params: Params, tokens_BT: jax.Array, cfg: Model, rules: Rules = WEIGHT_RULES) -> jax.Array:
+    """Token embeddings [B, T, D] in the compute type, looked up where `rules` lay the table."""
+    return constrain(constrain(params["embed"].astype(cfg.dtype)[tokens_BT], "BTD", rules), "BTD")
 
 
 def rms_norm(x_BTD: jax.Array, scale_D: jax.Array, cfg: Model) -> jax.Array:

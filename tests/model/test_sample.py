@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cooper_jax import config
 from cooper_jax.config import Model
-from cooper_jax.model import heads, sample, weights
+from cooper_jax.mesh import sharding
+from cooper_jax.model import heads, sample, transformer, weights
 from cooper_jax.model.sample import Sampling
 
 P, G, S, T = 2, 4, 5, 12
@@ -175,6 +177,26 @@ def test_rows_left_behind_change_nothing(tiny: Model, p: int, g: int, rng: np.ra
     prompts = (jnp.array(rng.integers(3, tiny.vocab, (p, S))), real)
     how = PLAIN._replace(group=g, length=40, stop=tuple(range(12)))
     packed, plain = (jax.device_get(draw(params, prompts, 1, tiny, how._replace(compact=c))) for c in (True, False))
+    assert_the_same(packed, plain)
+
+
+def test_rows_left_behind_on_a_mesh(tiny: Model, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same with rows brought together on each of four shards, out of stacks of layers, as anywhere but on CPU."""
+    cfg = replace(tiny, vocab=120)
+    params = weights.init(cfg, False, jax.random.key(0))
+    prompts = (jnp.array(rng.integers(3, cfg.vocab, (32, S))), jnp.ones((32, S), bool))
+    how = PLAIN._replace(group=8, length=16, stop=tuple(range(24)))
+    plain = jax.device_get(draw(params, prompts, 1, cfg, how._replace(compact=False)))
+    monkeypatch.setattr(transformer, "as_decoded", lambda tree, cfg: tree)
+    mesh = sharding.make_mesh(config.Mesh(2, 2, 2))
+    with jax.set_mesh(mesh):
+        rows = jax.device_put(prompts, sharding.by_rows(mesh))
+        packed = jax.device_get(draw(jax.device_put(params, sharding.replicated(mesh)), rows, 1, cfg, how))
+    assert_the_same(packed, plain)
+
+
+def assert_the_same(packed: sample.Sampled, plain: sample.Sampled) -> None:
+    """Of completions some of which end long after most."""
     lengths = plain.real_BT.sum(axis=1)
     assert lengths.max() > 1.5 * np.median(lengths)
     np.testing.assert_array_equal(packed.token_BT, plain.token_BT)
