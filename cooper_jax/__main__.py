@@ -3,9 +3,10 @@
 import errno
 import os
 import sys
+import traceback
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,14 @@ class Command:
     help: str
     options: str = ""
     """The dataclass of the module that the options fill in; empty: a config file comes first, and they override it."""
+    meshed: bool = True
+    """Whether it runs on devices, in several processes where there are."""
     interrupted: str = "run the same command to begin anew"
     """What to say when Ctrl-C, or a full disk, has ended it."""
 
 
+LOST = 75
+"""Exit code of a process that fails beside others, or that hung: `EX_TEMPFAIL`, for launchers to start it again."""
 _CONTINUES = "run the same command to continue from the last checkpoint, if there is one"
 COMMANDS = {
     "train": Command(
@@ -44,6 +49,7 @@ COMMANDS = {
         "verify",
         "right, wrong or unknown: the rule on references and completions",
         "Verify",
+        False,
         "run the same command to begin anew; the verdicts so far are beside --out, in the file that ends in .partial",
     ),
     "generate": Command("programs.generate", "generate", "completions of one prompt, to try a model", "Generate"),
@@ -75,7 +81,8 @@ def usage() -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a sub-command. Exit code 0; 1 for a mistake the user can mend, 2 for a wrong option, 130 for Ctrl-C."""
+    """Run a sub-command. Exit code 0; 1 for a mistake the user can mend, 2 for a wrong option, 75 for a process that
+    hung, or failed beside others, 130 for Ctrl-C."""
     args = sys.argv[1:] if argv is None else argv
     from cooper_jax.config import UserError
 
@@ -86,23 +93,40 @@ def main(argv: list[str] | None = None) -> None:
             print(usage(), flush=True)
             sys.exit(0 if args else 2)
         if command is None:
-            print(f"error: unknown command {args[0]!r}; use one of {', '.join(COMMANDS)}", file=sys.stderr)
-            sys.exit(2)
+            _end(f"unknown command {args[0]!r}; use one of {', '.join(COMMANDS)}", 2)
         _run(args[0], command, args[1:])
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code, error.agreed)
     except KeyboardInterrupt:
-        print(f"error: interrupted; {afterwards}", file=sys.stderr)
-        sys.exit(130)
+        _end(f"interrupted; {afterwards}", 130)
     except BrokenPipeError:  # `cooper ... | head`: the reader has gone; say nothing more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        if not _no_space(error):
+        if _no_space(error):
+            _end(f"no space left on the device: {error}; free some, and {afterwards}", 1)
+        if not _others():
             raise
-        print(f"error: no space left on the device: {error}; free some, and {afterwards}", file=sys.stderr)
-        sys.exit(1)
+        if type(error).__name__ != "JaxRuntimeError":
+            traceback.print_exc()
+        first = f"{str(error).strip() or type(error).__name__}".splitlines()[0]
+        _end(f"this process, or one that it needs, is lost ({first:.300}); {afterwards}", LOST)
+
+
+def _end(said: str, code: int, agreed: bool = False) -> NoReturn:
+    """Say what went wrong, and leave; what all processes know, only the first says."""
+    others = _others()
+    if not agreed or others is None or others.is_main():
+        print(f"error: {said}", file=sys.stderr, flush=True)
+    if others and not agreed:
+        others.leave(code)
+    sys.exit(code)
+
+
+def _others() -> Any:
+    """`mesh.hosts` where this process is one of several, else None."""
+    hosts = sys.modules.get("cooper_jax.mesh.hosts")
+    return hosts if hosts and hosts.joined_others() else None
 
 
 def _run(name: str, command: Command, args: list[str]) -> None:
@@ -118,7 +142,12 @@ def _run(name: str, command: Command, args: list[str]) -> None:
         chosen = tyro.cli(kind, args=args, prog=f"cooper {name}", description=command.help)
     else:
         chosen = _configured(name, command, path, args[1:] if path else args)
-    getattr(import_module(f"cooper_jax.{command.module}"), command.function)(chosen)
+    program = getattr(import_module(f"cooper_jax.{command.module}"), command.function)
+    if command.meshed:
+        hosts = import_module("cooper_jax.mesh.hosts")
+        hosts.start()
+        hosts.hush()
+    program(chosen)
 
 
 def _configured(name: str, command: Command, path: str, args: list[str]) -> Any:

@@ -18,8 +18,9 @@ from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState, ModelState, Packing, PairBatch, Prompts, Rollout
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.text.data import Problem
-from cooper_jax.host.verifier.pool import Job, Pending
-from cooper_jax.host.verifier.verdict import RIGHT
+from cooper_jax.host.verifier.pool import Job
+from cooper_jax.host.verifier.verdict import RIGHT, Verdict
+from cooper_jax.mesh import sharding
 from cooper_jax.mesh.sharding import fetch
 from cooper_jax.run import log, loop, machine, metrics, setup
 from cooper_jax.run.compiled import Programs
@@ -30,15 +31,17 @@ from cooper_jax.run.timeline import Timeline
 
 
 def cooper_step(
-    state: CooperState, problems: Sequence[Problem], step: int, run: Run, time: Timeline
+    state: CooperState, asked: Sequence[Problem], step: int, run: Run, time: Timeline
 ) -> tuple[CooperState, dict[str, Any]]:
-    """One Cooper step on P problems. Consumes `state`; returns the next, and metrics, most still on the device."""
-    cfg, put = run.cfg, run.machine.put
+    """One Cooper step on P problems, of which each process takes its share. Consumes `state`; returns the next, and
+    what `figures` makes metrics of, still on the device."""
+    cfg, put, here = run.cfg, run.machine.put, run.machine
 
     # Stage 1: GRPO. While the host reads the completions and its processes grade them, the device computes reference
     # log-probs; then it scores the completions and trains the policy.
     with time.host("encode"):
-        prompts = run.machine.prompts(problems)
+        problems = here.mine(asked, run.copies)
+        prompts = here.prompts(problems, run.copies)
         placed, key = put(prompts), put(keys.key(cfg.seed, Use.ROLLOUT, step))
     rollout = time.device("rollout", run.jits.rollout(state.policy.params, placed, key))
     packing = _packing(prompts, rollout, run, time) if cfg.grpo.packed else None
@@ -47,40 +50,51 @@ def cooper_step(
     completions, pending = _read(rollout, rows, run, time)
     if cfg.reward_source == "model":
         with time.host("encode"):
-            texts = put(run.machine.packed(run.machine.rm_texts(rows, completions)))
+            texts = put(here.packed(here.rm_texts(rows, completions)))
         reward_B = time.device("score", run.jits.score(state.reward.params, texts))
     else:
         with time.host("verify"):
-            reward_B = put(np.array([v.verdict == RIGHT for v in pending.result()], np.float32))
+            reward_B = put(np.array([v.verdict == RIGHT for v in pending()], np.float32))
     advantage_PGT, record = time.device("advantages", run.jits.advantages(rollout, reward_B, packing))
     batch = replace(batch, advantage_PGT=advantage_PGT)
     policy, policy_metrics = _update(run.jits.policy_update, state.policy, batch, cfg.grpo.updates)
     time.device("policy_update", policy_metrics)
 
     with time.host("verify"):
-        verdicts = pending.result()
-    record = record | _named("policy", policy_metrics) | metrics.rule_metrics(verdicts)
-    reward = state.reward
+        verdicts = pending()
+    record |= _named("policy", policy_metrics)
+    reward, counts = state.reward, {}
     if cfg.train_reward:
         # Stage 2: the reward model, on right completions and wrong ones, which the host makes while the device updates
         # the policy. Nothing here waits for the device but a ranking of samples by score, and an assistant that runs on
         # it.
         with time.host("assistant"):
-            rng = keys.generator(cfg.seed, Use.PAIRS, step, jax.process_index())
             score_B = fetch(reward_B) if cfg.pairs.on_policy else None
-            slots, pair_metrics = negatives.build(
-                problems, completions, verdicts, run.assistant, run.verifier, run.machine.fits, cfg.pairs, rng, score_B
-            )
+            places = here.mine(range(len(asked)), run.copies)
+            slots, counts = _build(problems, places, completions, verdicts, step, run, score_B)
             pairs = put(_pairs(run, slots, step))
         reward, reward_metrics = _update(run.jits.reward_update, state.reward, pairs, cfg.pairs.updates)
         time.device("rm_update", reward_metrics)
-        record |= _named("rm_update", reward_metrics) | pair_metrics | run.assistant.figures()
-        record |= run.style.note(step + 1, [slot for slot in slots if slot])
-    if cfg.reward_source == "model":
-        with time.host("wait"):
-            score_B = fetch(reward_B)
-        record |= metrics.against_rule(score_B, verdicts)
-    return CooperState(policy, reward), record
+        record |= _named("rm_update", reward_metrics)
+    # Of rows that several processes hold, one has made the pairs.
+    count_WN = here.put_once([count * here.share.leads for count in counts.values()])
+    told = run.jits.tell_all(put(metrics.coded(verdicts)), reward_B, count_WN)
+    if cfg.train_reward:
+        first = cfg.pairs.per_question * np.repeat(places, cfg.pairs.per_question)
+        record |= run.style.note(step + 1, [(int(i), slot) for i, slot in zip(first, slots, strict=True) if slot])
+    return CooperState(policy, reward), record | {"told": told}
+
+
+def figures(run: Run, record: dict[str, Any]) -> dict[str, Any]:
+    """What is logged of a step, from what it left on the device: of all rows, and the same in every process."""
+    verdict_B, reward_B, count_N = record.pop("told")
+    record |= metrics.rule_metrics(verdict_B)
+    if run.cfg.reward_source == "model":
+        record |= metrics.against_rule(reward_B, verdict_B)
+    if run.cfg.train_reward:
+        record |= dict(zip(run.counted, count_N.tolist(), strict=True))
+        record["pairs/valid_rate"] = record["pairs/valid"] / record.pop("pairs/slots")
+    return record
 
 
 def train(cfg: Config) -> Result:
@@ -90,20 +104,18 @@ def train(cfg: Config) -> Result:
         cfg = here.cfg
         run, policy, reward = setup.cooper_run(cfg, here)
         held_out = HeldOut(here)
-
         starvation = negatives.Starvation(cfg.pairs, partial(log.history, cfg.dir))
 
         def step_fn(state: CooperState, step: int, time: Timeline) -> tuple[CooperState, dict[str, Any]]:
-            state, record = cooper_step(state, run.stream.take(cfg.rollout.prompts), step, run, time)
-            if cfg.train_reward and (warning := starvation.note(step + 1, record)):
-                print(f"warning, step {step + 1}: {warning}", flush=True)
-            return state, record
+            return cooper_step(state, run.stream.take(cfg.rollout.prompts), step, run, time)
 
         training = loop.Training(
             program="train",
             dir=cfg.dir,
             steps=cfg.steps,
             step_fn=step_fn,
+            figures=partial(figures, run),
+            check=starvation.note if cfg.train_reward else lambda *_: None,
             evaluate=lambda state: held_out.accuracy(state.policy.params),
             eval_every=cfg.eval_every,
             shown=("reward/mean", "rule/accuracy", "eval/accuracy", "score/false_positive_rate", "pairs/valid"),
@@ -117,25 +129,28 @@ def train(cfg: Config) -> Result:
 def programs(run: Run, state: CooperState) -> Programs:
     """The jitted functions of a step, each with the shapes that it is called with."""
     drawn, fns, like = run.cfg.rollout, run.jits, run.machine.like
-    shape = drawn.prompts // jax.process_count(), drawn.prompt_len
-    rows = shape[0] * drawn.group
+    rows = drawn.rows // run.machine.share.shares
+    shape = rows // drawn.group * run.copies, drawn.prompt_len
     prompts = Prompts(np.zeros(shape, np.int32), np.zeros(shape, bool))
     real_BT = np.zeros((rows, drawn.completion_len), bool)
     packing = like(run.machine.packed_completions(prompts, real_BT)) if run.cfg.grpo.packed else None
     to_rollout = state.policy.params, like(prompts), like(keys.key(0, Use.ROLLOUT))
     rollout = jax.eval_shape(fns.rollout, *to_rollout)
     to_prepare = run.reference, rollout, packing
-    to_advantages = rollout, like(np.zeros(rows, np.float32)), packing
+    reward_B = like(np.zeros(rows, np.float32))
+    to_advantages = rollout, reward_B, packing
     advantage_PGT, _ = jax.eval_shape(fns.advantages, *to_advantages)
     batch = replace(jax.eval_shape(fns.prepare, *to_prepare), advantage_PGT=advantage_PGT)
+    to_tell = like(np.zeros(rows, np.int8)), reward_B, sharding.like_once(len(run.counted), run.machine.mesh)
     found = {"rollout": (fns.rollout, to_rollout), "policy_update": (fns.policy_update, (state.policy, batch))}
     if run.cfg.train_reward:
-        pairs = like(_pairs(run, [None] * (shape[0] * run.cfg.pairs.per_question), 0))
+        pairs = like(_pairs(run, [None] * (rows // drawn.group * run.cfg.pairs.per_question), 0))
         found["rm_update"] = fns.reward_update, (state.reward, pairs)
     if run.cfg.reward_source == "model":
         nothing = [np.zeros(0, np.int32)] * rows
         found["score"] = fns.score, (state.reward.params, like(run.machine.packed(nothing)))
-    return found | {"prepare": (fns.prepare, to_prepare), "advantages": (fns.advantages, to_advantages)}
+    found |= {"prepare": (fns.prepare, to_prepare), "advantages": (fns.advantages, to_advantages)}
+    return found | {"tell_all": (fns.tell_all, to_tell)}
 
 
 def _packing(prompts: Prompts, rollout: Rollout, run: Run, time: Timeline) -> Packing:
@@ -146,14 +161,37 @@ def _packing(prompts: Prompts, rollout: Rollout, run: Run, time: Timeline) -> Pa
         return run.machine.put(run.machine.packed_completions(prompts, real_BT))
 
 
-def _read(rollout: Rollout, rows: Sequence[Problem], run: Run, time: Timeline) -> tuple[list[str], Pending]:
-    """Completions as text, and the verdicts on them under way."""
+def _read(
+    rollout: Rollout, rows: Sequence[Problem], run: Run, time: Timeline
+) -> tuple[list[str], Callable[[], list[Verdict]]]:
+    """Completions as text, and what waits for the verdicts on them."""
     with time.host("wait"):
         tokens_BT, real_BT, finished_B = fetch((rollout.token_BT, rollout.real_BT, rollout.finished_B))
     with time.host("decode"):
         completions = run.machine.read(tokens_BT, real_BT)
         jobs = [Job(p.reference, c, bool(f)) for p, c, f in zip(rows, completions, finished_B, strict=True)]
-        return completions, run.verifier.submit(jobs)
+        return completions, run.machine.verify(jobs, run.verifier)
+
+
+def _build(
+    problems: Sequence[Problem],
+    places: Sequence[int],
+    completions: Sequence[str],
+    verdicts: Sequence[Verdict],
+    step: int,
+    run: Run,
+    score_B: np.ndarray | None,
+) -> tuple[Sequence[negatives.Pair | None], dict[str, float]]:
+    """Pairs and counts; none where the assistant fails for good, which ends the run after this step."""
+    draw = partial(keys.generator, run.cfg.seed, Use.PAIRS, step)
+    slots: Sequence[negatives.Pair | None] = [None] * (len(problems) * run.cfg.pairs.per_question)
+    counts = negatives.no_counts() | {"pairs/slots": float(len(slots))}
+    with run.machine.trouble.held():
+        slots, counts = negatives.build(
+            problems, completions, verdicts, run.assistant, run.verifier, run.machine.fits, run.cfg.pairs, draw,
+            score_B, places,
+        )  # fmt: skip
+    return slots, counts | run.assistant.figures()
 
 
 def _update(
@@ -173,10 +211,11 @@ def _pairs(run: Run, slots: Sequence[negatives.Pair | None], step: int) -> PairB
     rm_texts, made = run.machine.rm_texts, [slot for slot in slots if slot]
     problems = [pair.problem for pair in made]
     sides = zip(rm_texts(problems, [p.right for p in made]), rm_texts(problems, [p.wrong for p in made]), strict=True)
-    rng = keys.generator(run.cfg.seed, Use.REPLAY, step, jax.process_index())
-    some = rng.choice(len(run.replay.completions), run.cfg.pairs.replay_rows) if run.replay.completions else []
-    replay = rm_texts([run.replay.problems[i] for i in some], [run.replay.completions[i] for i in some])
-    return run.machine.packed_pairs(len(slots), list(sides), replay, run.replay.label_R[some])
+    rng, replay, count = keys.generator(run.cfg.seed, Use.REPLAY, step), run.replay, run.cfg.pairs.replay_rows
+    some = run.machine.dealt(rng.choice(len(replay.completions), count) if replay.completions else np.zeros(0, int))
+    texts = rm_texts([replay.problems[i] for i in some], [replay.completions[i] for i in some])
+    labelled = count if replay.completions else 0
+    return run.machine.packed_pairs(len(slots), list(sides), labelled, texts, replay.label_R[some])
 
 
 def _named(prefix: str, record: dict[str, Any]) -> dict[str, Any]:

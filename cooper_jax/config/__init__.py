@@ -5,7 +5,7 @@ message that names the value, the rule and the fix.
 """
 
 from cooper_jax.config.errors import UserError, require
-from cooper_jax.config.files import builtin, from_json, load, to_json
+from cooper_jax.config.files import builtin, flat, from_json, load, to_json
 from cooper_jax.config.model import RUN_TIME, SHAPES, Model, Optim, RopeScaling, Trainee
 from cooper_jax.config.paths import is_local, path
 from cooper_jax.config.programs import SFT, Annotate, Evaluation, Fit
@@ -56,6 +56,7 @@ __all__ = [
     "UserError",
     "Verifier",
     "builtin",
+    "flat",
     "from_json",
     "is_local",
     "load",

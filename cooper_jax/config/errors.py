@@ -6,9 +6,16 @@ import typeguard
 
 
 class UserError(Exception):
-    """A mistake the user can mend. `cooper` prints the message, without a traceback, and exits with `exit_code`."""
+    """A mistake the user can mend. `cooper` prints the message, without a traceback, and exits with `exit_code`.
+
+    One that is `agreed` is raised in every process of a run, and printed by the first alone.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, agreed: bool = False) -> None:
+        super().__init__(message)
+        self.agreed = agreed
 
 
 def require(ok: bool, message: str) -> None:

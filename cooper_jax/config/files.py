@@ -47,6 +47,14 @@ def to_json(config: Config) -> str:
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
 
 
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A config read from JSON by dotted names."""
+    out = {}
+    for name, value in tree.items():
+        out |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return out
+
+
 def from_json(place: str | Path) -> Config:
     """The config that `to_json` wrote into the file at `place`, every value checked again.
 

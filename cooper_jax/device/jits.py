@@ -27,12 +27,13 @@ from cooper_jax.model.weights import Weight
 
 @dataclass(frozen=True)
 class Jits:
-    """The six jitted functions of a Cooper step."""
+    """The jitted functions of a Cooper step."""
 
     rollout: Callable[[Any, Prompts, jax.Array], Rollout]
     score: Callable[[Any, RMTexts], jax.Array]
     prepare: Callable[..., PolicyBatch]
     advantages: Callable[..., tuple[jax.Array, Metrics]]
+    tell_all: Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
     policy_update: Callable[[ModelState, PolicyBatch], tuple[ModelState, Metrics]]
     reward_update: Callable[[ModelState, PairBatch], tuple[ModelState, Metrics]]
 
@@ -45,6 +46,7 @@ def make_jits(cfg: Config, sampling: Sampling, mesh: Mesh) -> Jits:
         score=make_score(cfg.reward.model, mesh),
         prepare=make_prepare(cfg.policy, cfg.grpo, cfg.rollout, mesh),
         advantages=make_advantages(cfg.policy.micro_batch, cfg.grpo, cfg.rollout, mesh),
+        tell_all=make_tell_all(mesh),
         policy_update=make_policy_update(cfg.policy, cfg.grpo, cfg.rollout.temperature, policy_updates, mesh),
         reward_update=make_reward_update(cfg.reward, cfg.pairs, cfg.steps * cfg.pairs.updates, mesh),
     )
@@ -88,6 +90,25 @@ def make_advantages(micro_batch: int, cfg: config.GRPO, sampled: config.Rollout,
     """Jitted `advantages`."""
     fn = partial(batches.advantages, micro_batch=micro_batch, cfg=cfg, sampled=sampled)
     return _jit(fn, mesh, out_shardings=(sharding.by_rows(mesh), sharding.replicated(mesh)))
+
+
+@cache
+def make_tell_all(mesh: Mesh) -> Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]:
+    """Jitted: verdict_B, reward_B and the sums over devices of count_WN, whole in every process."""
+    fn = lambda verdict_B, reward_B, count_WN: (verdict_B, reward_B, jnp.sum(count_WN, axis=0))  # noqa: E731
+    return _jit(fn, mesh, out_shardings=sharding.replicated(mesh))
+
+
+@cache
+def make_whole(mesh: Mesh) -> Callable[[jax.Array], jax.Array]:
+    """Jitted: rows, whole in every process."""
+    return _jit(lambda x_B: x_B, mesh, out_shardings=sharding.replicated(mesh))
+
+
+@cache
+def make_total(mesh: Mesh) -> Callable[[jax.Array], jax.Array]:
+    """Jitted sum over devices of count_WN, whole in every process."""
+    return _jit(partial(jnp.sum, axis=0), mesh, out_shardings=sharding.replicated(mesh))
 
 
 @cache

@@ -20,11 +20,12 @@ class Use(IntEnum):
     ROLLOUT = 2
     """The samples of a training step (step)."""
     PAIRS = 3
-    """Which right completions become positives, and how they are rewritten (step, process)."""
+    """Which right completions become positives, and how they are rewritten (step, 1 + the question's place in it; 0: of
+    all questions together)."""
     DATA_ORDER = 4
     """The order of the training questions (epoch)."""
     REPLAY = 5
-    """Which labelled rows are replayed (step, process)."""
+    """Which labelled rows are replayed (step)."""
     HELD_OUT = 6
     """Which held-out questions are asked, where there are more than enough."""
     SFT_EXAMPLES = 10

@@ -44,9 +44,11 @@ class Opinion(NamedTuple):
 
 
 class Judge(Protocol):
-    """A second annotator. `name` identifies it, and with it what its opinions depend on beside the row."""
+    """A second annotator. `name` identifies it, and with it what its opinions depend on beside the row. `lockstep`: all
+    processes ask it together for the same rows, and get the same opinions; else they share the rows."""
 
     name: str
+    lockstep: bool
 
     def judge(self, rows: Sequence[Row]) -> list[Opinion | None]:
         """An opinion on each row; None where none came, so that asking again may help."""
@@ -56,6 +58,7 @@ class Judge(Protocol):
 class LenientJudge:
     """The built-in task's second opinion: some stated answer, anywhere, is the reference."""
 
+    lockstep = False
     name = "lenient"
 
     def judge(self, rows: Sequence[Row]) -> list[Opinion | None]:
@@ -66,6 +69,8 @@ class LenientJudge:
 
 class ServerJudge:
     """A model behind a server, asked for Yes or No with `prompt`."""
+
+    lockstep = False
 
     def __init__(self, server: Server, cfg: config.Server, prompt: str) -> None:
         self._server, self._prompt = server, prompt

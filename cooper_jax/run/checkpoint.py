@@ -17,6 +17,7 @@ from flax.traverse_util import flatten_dict
 from cooper_jax.config import UserError, is_local, require
 from cooper_jax.config.paths import absolute
 from cooper_jax.device.state import CooperState
+from cooper_jax.mesh import hosts
 
 SPARE_BYTES = 1 << 20
 """Room for a checkpoint's metadata."""
@@ -52,8 +53,7 @@ class Checkpointer:
 
         Waits for the save before. Raises UserError where that one failed, or the disk has no room for another.
         """
-        problem = self._failure() or self._no_room(step, state)
-        require(problem is None, problem or "")
+        hosts.agree_on(self._failure() or self._no_room(step, state))
         self._saving = step
         items = {name: ocp.args.StandardSave(model) for name, model in _models(state).items()}
         args = ocp.args.Composite(**items, cursor=ocp.args.JsonSave({"problems": cursor}))
@@ -65,8 +65,7 @@ class Checkpointer:
 
     def wait(self) -> None:
         """Return when the last save is complete. Raises UserError where it failed."""
-        problem = self._failure()
-        require(problem is None, problem or "")
+        hosts.agree_on(self._failure())
 
     def _failure(self) -> str | None:
         """Wait for the write under way; what to say where it failed."""

@@ -60,8 +60,8 @@ def keep_origin(run_dir: str, item: str, where: str) -> None:
 
 def same_settings(cfg: Config, run_dir: str, program: str) -> None:
     """Raise UserError where the run that stands in `run_dir` had other settings, of those that `program` reads."""
-    old = _flat(json.loads((path(run_dir) / "config.json").read_text()))
-    new = _flat(json.loads(config.to_json(cfg)))
+    old = config.flat(json.loads((path(run_dir) / "config.json").read_text()))
+    new = config.flat(json.loads(config.to_json(cfg)))
     changed = [
         f"{name} was {old.get(name)!r}, now {new.get(name)!r}"
         for name in sorted(old.keys() | new.keys())
@@ -74,10 +74,3 @@ def same_settings(cfg: Config, run_dir: str, program: str) -> None:
         f"{run_dir} holds a run with other settings ({'; '.join(changed)}); "
         "give the settings of that run to continue it, or another directory to start anew",
     )
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for name, value in tree.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat

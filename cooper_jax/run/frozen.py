@@ -50,34 +50,46 @@ class FrozenModel:
         self._rollout = jits.make_rollout(model, how, mesh)
         self._model = model
 
-    def texts(self, prompts: Sequence[str], key_data: np.ndarray) -> list[str | None]:
-        """A completion of each of at most `rows` prompts; None where it did not finish."""
+    def texts(self, prompts: Sequence[str | None], key: np.ndarray) -> list[str | None]:
+        """A completion of each of this process's prompts, which share its slots evenly; None where there was no prompt,
+        it did not fit, or the completion did not finish."""
         put, fitting = self._put(prompts)
-        drawn = self._rollout(self._params, put, sharding.put(key_data, self._mesh))
+        drawn = self._rollout(self._params, put, sharding.put(key, self._mesh))
         token, real, finished = sharding.fetch((drawn.token_BT, drawn.real_BT, drawn.finished_B))
         written = encode.decode(token, real, self._tokenizer)
-        return [written[i] if fitting[i] and finished[i] else None for i in range(len(prompts))]
+        done = [text if fits and end else None for text, fits, end in zip(written, fitting, finished, strict=True)]
+        return done[:: len(done) // max(len(prompts), 1)][: len(prompts)]
 
     def chances(self, prompts: Sequence[str], words: Sequence[Sequence[str]]) -> list[tuple[float, ...] | None]:
-        """The chance that a reply begins with one of each list of words, of any number of prompts."""
+        """The chance that a reply begins with one of each list of words, of any number of prompts, which all processes
+        give alike."""
         openings = tuple(tuple(sorted({ids[0] for ids in self._tokenizer.encode_batch(some)})) for some in words)
         chances = jits.make_chances(self._model, openings, self._mesh)
         out: list[tuple[float, ...] | None] = []
+        mine: list[int] = sharding.share(self._mesh).rows(self._rows).tolist()
         for first in range(0, len(prompts), self._rows):
-            put, fitting = self._put(prompts[first : first + self._rows])
+            count = min(self._rows, len(prompts) - first)
+            put, fitting = self._put([prompts[first + i] if i < count else None for i in mine])
             chance_PW = sharding.fetch(chances(self._params, put))
-            out += [tuple(row.tolist()) if fits else None for row, fits in zip(chance_PW, fitting, strict=False)]
+            found = [row.tolist() if fits else None for row, fits in zip(chance_PW, fitting, strict=True)]
+            out += [both and tuple(both) for both in sharding.collect(found, self._rows, self._mesh)[:count]]
         return out
 
-    def _put(self, prompts: Sequence[str]) -> tuple[Prompts, list[bool]]:
-        """The prompts in their slots, and which of them fit; empty slots hold an empty prompt."""
-        require(len(prompts) <= self._rows, f"{len(prompts)} prompts for the {self._rows} slots of a frozen model")
-        problems = [Problem(prompt, "", (Message("user", prompt),)) for prompt in prompts]
-        sizes = encode.prompt_sizes(problems, self._tokenizer, _AS_IS) if problems else []
-        fitting = [bool(size <= self._cfg.prompt_len) for size in sizes]
+    def _put(self, prompts: Sequence[str | None]) -> tuple[Prompts, list[bool]]:
+        """This process's prompts, each in the first of an equal part of its slots, and which slots hold one that fits;
+        the others hold an empty prompt."""
+        slots = self._rows // sharding.share(self._mesh).shares
+        require(len(prompts) <= slots, f"{len(prompts)} prompts for the {slots} slots of a frozen model")
+        texts: list[str | None] = [None] * slots
+        each = slots // max(len(prompts), 1)
+        texts[: len(prompts) * each : each] = list(prompts)
         empty = Problem("", "", (Message("user", ""),))
+        problems = [empty if text is None else Problem(text, "", (Message("user", text),)) for text in texts]
+        sizes = encode.prompt_sizes(problems, self._tokenizer, _AS_IS)
+        fitting = [
+            text is not None and bool(size <= self._cfg.prompt_len) for text, size in zip(texts, sizes, strict=True)
+        ]
         shown = [p if fits else empty for p, fits in zip(problems, fitting, strict=True)]
-        shown += [empty] * (self._rows - len(shown))
         rows = encode.prompts(shown, self._tokenizer, _AS_IS, self._cfg.prompt_len)
         return sharding.put(Prompts(*rows), self._mesh), fitting
 
@@ -99,11 +111,14 @@ class MeshAssistant:
     def __init__(self, model: FrozenModel, prompt: str) -> None:
         self._model, self._prompt = model, prompt
 
-    def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]:
-        """A finished text for each request, or None."""
-        prompts = [asked(self._prompt, r.problem, r.completion) for r in requests]
-        texts = self._model.texts(prompts, rng.integers(2**32, size=2, dtype=np.uint32))
-        return [t and without_chatter(t, r.completion) for r, t in zip(requests, texts, strict=True)]
+    def rewrite(
+        self, requests: Sequence[Request | None], rngs: Sequence[np.random.Generator], key: np.ndarray | None = None
+    ) -> list[str | None]:
+        """A finished text for each request, or None; the noise is of `key` and the slot."""
+        assert key is not None
+        prompts = [r and asked(self._prompt, r.problem, r.completion) for r in requests]
+        texts = self._model.texts(prompts, key)
+        return [r and t and without_chatter(t, r.completion) for r, t in zip(requests, texts, strict=True)]
 
     def figures(self) -> dict[str, float]:
         """None."""
@@ -112,6 +127,8 @@ class MeshAssistant:
 
 class MeshJudge:
     """A frozen model that reads Yes or No off the first token of its reply."""
+
+    lockstep = True
 
     def __init__(self, model: FrozenModel, cfg: config.MeshModel, prompt: str) -> None:
         self._model, self._prompt = model, prompt

@@ -13,7 +13,7 @@ from cooper_jax.device.state import RMTexts
 from cooper_jax.host.text import data
 from cooper_jax.host.text.benchmarks import Labelled, Question
 from cooper_jax.host.verifier.verdict import RIGHT, Verdict
-from cooper_jax.mesh import sharding
+from cooper_jax.mesh import hosts, sharding
 from cooper_jax.run import questions
 from cooper_jax.run.machine import Machine
 from cooper_jax.run.metrics import Record, Row, policy_figures
@@ -27,7 +27,9 @@ class HeldOut:
         self._here, cfg = here, here.cfg
         sharding.rows_divide(here.mesh, evaluation__batch=cfg.evaluation.batch)
         hint = "; name held-out questions with --data.evaluation, or lower --data.held-out"
-        problems = questions.usable(data.held_out(cfg.data), here, training=False, hint=hint)
+        with hosts.together():
+            problems = questions.usable(data.held_out(cfg.data), here, training=False, hint=hint)
+        hosts.same("the processes' data", {"held-out": data.digest(problems)})
         rng = keys.generator(cfg.seed, Use.HELD_OUT)
         self.questions = [Question(p, "") for p in data.sample(problems, cfg.evaluation.questions, rng)]
 
@@ -40,26 +42,32 @@ class HeldOut:
 def policy_rows(
     params: Any, questions: Sequence[Question], temperature: float, here: Machine, shown: str = ""
 ) -> list[Row]:
-    """One row a question: its completions, the rule's verdicts and answers, lengths in tokens.
+    """One row a question, in every process: its completions, the rule's verdicts and answers, lengths in tokens.
 
-    With `shown`, the name of the questions, a progress bar.
+    Each process samples and verifies its share. With `shown`, the name of the questions, a progress bar.
     """
     cfg = here.cfg.evaluation
     samples = cfg.samples if temperature else 1
     sampler = Sampler(here, samples, temperature, cfg.top_p, Use.EVALUATION)
+    places: list[int] = []
     drawn: list[Completion] = []
     pending = []
     batches = sampler.batches(params, [question.problem for question in questions])
-    for problems, completions in track(batches, shown, -(-len(questions) // cfg.batch), disable=not shown):
+    for some, completions in track(batches, shown, -(-len(questions) // cfg.batch), disable=not shown):
+        places += some
         drawn += completions
         # Graded while the next batch is sampled.
-        jobs = [c.job(problems[i // samples]) for i, c in enumerate(completions)]
+        jobs = [c.job(questions[some[i // samples]].problem) for i, c in enumerate(completions)]
         pending.append(here.verifier.submit(jobs))
     verdicts = [verdict for part in pending for verdict in part.result()]
-    return [
-        _row(question, drawn[i * samples : (i + 1) * samples], verdicts[i * samples : (i + 1) * samples])
-        for i, question in enumerate(questions)
+    rows = [
+        (
+            place,
+            _row(questions[place], drawn[i * samples : (i + 1) * samples], verdicts[i * samples : (i + 1) * samples]),
+        )
+        for i, place in enumerate(places)
     ]
+    return [row for _, row in sorted((row for some in hosts.gather(rows) for row in some), key=lambda row: row[0])]
 
 
 def _row(question: Question, completions: Sequence[Completion], verdicts: Sequence[Verdict]) -> Row:
@@ -77,21 +85,32 @@ def _row(question: Question, completions: Sequence[Completion], verdicts: Sequen
 
 
 def in_batches(
-    ask: Callable[[Any, RMTexts], jax.Array], params: Any, texts: Sequence[np.ndarray], here: Machine, shown: str = ""
+    ask: Callable[[Any, RMTexts], jax.Array],
+    params: Any,
+    texts: Callable[[Sequence[int]], Sequence[np.ndarray]],
+    count: int,
+    here: Machine,
+    shown: str = "",
 ) -> np.ndarray:
-    """What `ask`, a jitted `score` or `logits`, says of any number of texts, `evaluation.batch` at a time. `shown` is
-    as in `policy_rows`."""
+    """What `ask`, a jitted `score` or `logits`, says of `count` texts, float32 [count] in every process,
+    `evaluation.batch` at a time; `texts(places)` encodes those of this process. `shown` is as in `policy_rows`."""
     size, found = here.cfg.evaluation.batch, []
     sharding.rows_divide(here.mesh, evaluation__batch=size)
-    for first in track(range(0, len(texts), size), shown, disable=not shown):
-        some = [texts[i % len(texts)] for i in range(first, first + size)]
-        found.append(sharding.fetch(ask(params, here.put(here.packed(some)))))
-    return np.concatenate(found)[: len(texts)]
+    whole = jits.make_whole(here.mesh)
+    for first in track(range(0, count, size), shown, disable=not shown):
+        some = texts([i % count for i in here.mine(range(first, first + size))])
+        found.append(sharding.fetch(whole(ask(params, here.put(here.packed(some))))))
+    return np.concatenate(found)[:count]
 
 
 def reward_rows(params: Any, labelled: Sequence[Labelled], here: Machine, shown: str = "") -> list[Row]:
     """One row a labelled completion, with the reward model's score. `shown` is as in `policy_rows`."""
-    texts = here.rm_texts([j.problem for j in labelled], [j.completion for j in labelled])
+
+    def texts(places: Sequence[int]) -> Sequence[np.ndarray]:
+        some = [labelled[i] for i in places]
+        return here.rm_texts([j.problem for j in some], [j.completion for j in some])
+
+    score = jits.make_score(here.cfg.reward.model, here.mesh)
     return [
         {
             "question": j.problem.question,
@@ -102,9 +121,5 @@ def reward_rows(params: Any, labelled: Sequence[Labelled], here: Machine, shown:
             "answer_subtype": j.subkind,
             "score": float(s),
         }
-        for j, s in zip(
-            labelled,
-            in_batches(jits.make_score(here.cfg.reward.model, here.mesh), params, texts, here, shown),
-            strict=True,
-        )
+        for j, s in zip(labelled, in_batches(score, params, texts, len(labelled), here, shown), strict=True)
     ]

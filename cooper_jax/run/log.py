@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from cooper_jax.config import Log, UserError, is_local, path, require
+from cooper_jax.config import Log, UserError, is_local, path
 from cooper_jax.config.paths import absolute
 from cooper_jax.host.mirror import Mirror
 from cooper_jax.run.metrics import Record
@@ -86,6 +86,19 @@ class Writer:
         self._files.close()
 
 
+class Nowhere:
+    """The writer of a process that does not write."""
+
+    def write(self, step: int, record: Record) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> "Nowhere":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 def history(run_dir: str, last: int) -> list[Record]:
     """The records of `metrics.jsonl` up to step `last`."""
     metrics = path(run_dir) / "metrics.jsonl"
@@ -93,18 +106,21 @@ def history(run_dir: str, last: int) -> list[Record]:
     return [record for record in records if record["step"] <= last]
 
 
-def finish(metrics: dict[str, Any], timeline: Timeline) -> Record:
-    """Wait for a step: its scalars as floats, and the seconds of its phases.
+def finish(
+    metrics: dict[str, Any], timeline: Timeline, figures: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> Record:
+    """Wait for a step: what `figures` makes of its metrics, as floats, and the seconds of its phases.
 
     Raises UserError where a loss is no longer a number.
     """
-    record = {name: float(value) for name, value in jax.device_get(metrics).items()} | timeline.seconds()
+    record = {name: float(value) for name, value in figures(jax.device_get(metrics)).items()} | timeline.seconds()
     for name, value in record.items():
-        require(
-            not name.endswith("loss") or np.isfinite(value),
-            f"{name} = {value}: training has diverged; lower the learning rate, "
-            "and continue from the last checkpoint by running the same command",
-        )
+        if name.endswith("loss") and not np.isfinite(value):
+            raise UserError(
+                f"{name} = {value}: training has diverged; lower the learning rate, "
+                "and continue from the last checkpoint by running the same command",
+                agreed=True,
+            )
     if "completion/tokens" in record:
         record["tokens_per_second"] = record["completion/tokens"] / record["seconds/step"]
     return record

@@ -1,6 +1,8 @@
 """The loop of every training program: step, log one step late, evaluate, save; continue where the directory stopped."""
 
+import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,7 +10,10 @@ from math import inf
 from typing import Any
 
 from cooper_jax.config import UserError, path
+from cooper_jax.device import jits
 from cooper_jax.device.state import CooperState
+from cooper_jax.mesh import hosts
+from cooper_jax.mesh.sharding import fetch
 from cooper_jax.run import directory, log
 from cooper_jax.run.checkpoint import Checkpointer
 from cooper_jax.run.compiled import Once, Programs, ahead
@@ -16,7 +21,10 @@ from cooper_jax.run.directory import Result
 from cooper_jax.run.machine import Machine
 from cooper_jax.run.metrics import Record
 from cooper_jax.run.timeline import WARM, Profile, Timeline
+from cooper_jax.run.watchdog import Watchdog
 
+ONE_SIGNAL_S = 1.0
+"""Signals within so many seconds are one: a launcher may send it to a process and to its group."""
 StepFn = Callable[[CooperState, int, Timeline], tuple[CooperState, dict[str, Any]]]
 
 
@@ -35,6 +43,10 @@ class Training:
     eval_every: int
     shown: tuple[str, ...]
     """Figures beside the progress bar."""
+    figures: Callable[[dict[str, Any]], dict[str, Any]] = lambda record: record
+    """Makes numbers of what a step returned, once it has been fetched."""
+    check: Callable[[int, Record], str | None] = lambda *_: None
+    """Looks at the record of a step (counted from 1): a warning where one is due. Raises UserError to end the run."""
     seek: Callable[[int], None] = lambda _: None
     """Set the place in the data, which `cursor` reads."""
     cursor: Callable[[], int] = lambda: 0
@@ -54,17 +66,18 @@ def run(training: Training, here: Machine, state: CooperState) -> Result:
     """Bring the run in its directory to `training.steps` steps; its figures are those of the last.
 
     What an export needs beside the weights is copied into the directory: tokenizers, and what was said of the models
-    where they came from. The first Ctrl-C or SIGTERM ends the run after the step in progress, saved.
+    where they came from. The first Ctrl-C or SIGTERM, in any process, ends the run after a step, saved.
     """
-    directory.make_dir(training.dir)
+    with hosts.together():
+        directory.make_dir(training.dir)
     with Checkpointer(training.dir, here.cfg.keep, training.best != "") as checkpoints:
         start = checkpoints.latest() or 0
-        if start:
-            directory.same_settings(here.cfg, training.dir, training.program)
-        directory.write_config(here.cfg, training.dir)
-        for item, trainee in here.models.items():
-            here.tokenizers[item].save(directory.tokenizer(training.dir, item))
-            directory.keep_origin(training.dir, item, trainee.init)
+        with hosts.together():
+            if start:
+                directory.same_settings(here.cfg, training.dir, training.program)
+        with hosts.together():
+            if hosts.is_main():
+                _describe(training, here)
         if start:
             state, place = checkpoints.restore(start, state)
             training.seek(place)
@@ -73,57 +86,128 @@ def run(training: Training, here: Machine, state: CooperState) -> Result:
         else:
             ahead(training.programs(state))
             _steps(training, here, checkpoints, state, start)
-    records = log.history(training.dir, training.steps)
-    return Result(path(training.dir), records[-1] if records else {})
+    records = log.history(training.dir, training.steps) if hosts.is_main() else []
+    return Result(path(training.dir), hosts.first(records[-1] if records else {}))
+
+
+def _describe(training: Training, here: Machine) -> None:
+    directory.write_config(here.cfg, training.dir)
+    for item, trainee in here.models.items():
+        here.tokenizers[item].save(directory.tokenizer(training.dir, item))
+        directory.keep_origin(training.dir, item, trainee.init)
 
 
 def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: CooperState, start: int) -> None:
     cfg, steps, best = here.cfg, training.steps, training.best
     late: tuple[int, dict[str, Any], Timeline] | None = None
-    timeline = None
+    timeline, ending = None, None
     once = Once()
+    with hosts.together():
+        shown = training.shown
+        speaks = hosts.is_main()
+        made = log.Writer(training.dir, training.program, cfg.log, start, steps, shown) if speaks else log.Nowhere()
     with (
-        log.Writer(training.dir, training.program, cfg.log, start, steps, training.shown) as writer,
+        made as writer,
         Profile(path(training.dir) / "profile", start + 1 + WARM, cfg.profile) as profile,
         _until_signal() as stopped,
+        Watchdog(cfg.watchdog) as watchdog,
     ):
+        flags = _Flags(training, here, stopped)
         for done in range(start + 1, steps + 1):
             timeline = Timeline(after=timeline)
             with once("step", done), profile.step(done, timeline):
                 state, record = training.step_fn(state, done - 1, timeline)
                 if late:
                     with timeline.host("log"):
-                        writer.write(late[0], log.finish(*late[1:]))
+                        ending = _log(training, here, writer, *late)
+            watchdog.beat()
             figures: Record = {}
             if done == steps or (training.eval_every and done % training.eval_every == 0):
-                with once("evaluation after step", done):
+                with once("evaluation after step", done), watchdog.off():
                     figures = training.evaluate(state)
             record |= figures
             late = (done, record, timeline)
-            if done % cfg.save_every == 0 or done == steps or stopped or best in figures:
+            ending = ending or flags.after(done)
+            if done % cfg.save_every == 0 or done == steps or ending or best in figures:
                 # Written first, so that a state that has diverged is never saved.
-                writer.write(done, log.finish(record, timeline))
+                ending = _log(training, here, writer, *late) or ending
                 late = None
                 checkpoints.save(done, state, training.cursor(), figures.get(best, -inf) if best else None)
-            if stopped and done < steps:
+            if ending and not (isinstance(ending, Interrupted) and done == steps):
                 checkpoints.wait()
-                raise Interrupted(
-                    f"{training.program}: stopped by {stopped[0]} and saved at step {done} of {steps}; "
-                    "run the same command to continue"
-                )
+                raise ending
+
+
+def _log(
+    training: Training,
+    here: Machine,
+    writer: log.Writer | log.Nowhere,
+    step: int,
+    metrics: dict[str, Any],
+    timeline: Timeline,
+) -> UserError | None:
+    """Write the record of a step; the error with which `training.check` ends the run, the same in every process."""
+    record = log.finish(metrics, timeline, training.figures)
+    with here.trouble.held():
+        writer.write(step, record)
+    try:
+        if warning := training.check(step, record):
+            print(f"warning, step {step}: {warning}", flush=True)
+    except UserError as error:
+        return UserError(f"{error}; the run is saved, and the same command continues it", agreed=True)
+    return None
+
+
+class _Flags:
+    """Whether any process was told to stop, or is in trouble: known to all after the same step.
+
+    What a process says is summed on the device, and read a step later, when it need not be waited for.
+    """
+
+    def __init__(self, training: Training, here: Machine, stopped: list[str]) -> None:
+        self._training, self._here, self._stopped = training, here, stopped
+        self._before: Any = None
+
+    def after(self, step: int) -> UserError | None:
+        """The error that ends the run after `step`, the same in every process."""
+        here, steps = self._here, self._training.steps
+        said = [float(bool(self._stopped)), float(here.trouble.reason is not None)]
+        if hosts.count() > 1:
+            sent = jits.make_total(here.mesh)(here.put_once(said))
+            said, self._before = self._before if step < steps else sent, sent
+            said = fetch(said) if said is not None else [0.0, 0.0]
+        stop, trouble = said
+        if trouble:
+            try:
+                hosts.agree_on(here.trouble.reason)
+            except UserError as error:
+                return error
+        if stop:
+            names = [name for some in hosts.gather(self._stopped) for name in some]
+            return Interrupted(
+                f"{self._training.program}: stopped by {names[0]} and saved at step {step} of {steps}; "
+                "run the same command to continue",
+                agreed=True,
+            )
+        return None
 
 
 @contextmanager
 def _until_signal() -> Iterator[list[str]]:
-    """A list that the first SIGINT or SIGTERM fills with its name; the second acts as usual."""
+    """A list that the first SIGINT or SIGTERM fills with its name; a second acts as usual."""
     seen: list[str] = []
+    begun = 0.0
     previous: dict[int, Any] = {}
 
-    def note(number: int, _: Any) -> None:
-        seen.append(signal.Signals(number).name)
-        print(f"\n{seen[0]}: saving after this step; once more to stop at once", flush=True)
-        for each, handler in previous.items():
-            signal.signal(each, handler)
+    def note(number: int, frame: Any) -> None:
+        nonlocal begun
+        if not seen:
+            begun = time.monotonic()
+            seen.append(signal.Signals(number).name)
+            print(f"\n{seen[0]}: saving after this step; once more to stop at once", flush=True)
+        elif time.monotonic() - begun > ONE_SIGNAL_S:
+            signal.signal(number, previous[number])
+            os.kill(os.getpid(), number)
 
     try:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,24 +1,32 @@
 """What every program needs: devices, models' shapes, tokenizers, the verifier, and the border that text crosses."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
-from cooper_jax.config import Config, Trainee, UserError, path
+from cooper_jax.config import Config, Trainee, UserError, flat, path, to_json
 from cooper_jax.device.state import Packing, PairBatch, Prompts, RMTexts
 from cooper_jax.host.text import encode, packing
 from cooper_jax.host.text.data import Problem
-from cooper_jax.host.verifier.pool import Pool
-from cooper_jax.mesh import sharding
+from cooper_jax.host.verifier.pool import Job, Pool
+from cooper_jax.host.verifier.verdict import UNKNOWN, Verdict
+from cooper_jax.mesh import hosts, sharding
+from cooper_jax.mesh.sharding import Share
 from cooper_jax.model import weights
 from cooper_jax.model.sample import Sampling
 from cooper_jax.run import start
+
+T = TypeVar("T")
+_OWN = ("verifier.workers", "compile_cache")
+"""Settings in which processes may differ."""
 
 
 @dataclass
@@ -34,12 +42,37 @@ class Machine:
     """Theirs."""
     verifier: Pool
     stack: ExitStack
+    trouble: hosts.Trouble = field(default_factory=hosts.Trouble)
+    """Of this process alone, for the loop to tell the others."""
 
     def __enter__(self) -> "Machine":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stack.close()
+
+    @property
+    def share(self) -> Share:
+        """Which rows are this process's."""
+        return sharding.share(self.mesh)
+
+    def mine(self, items: Sequence[T], copies: int = 1) -> list[T]:
+        """This process's part of a batch, of which each item makes `copies` rows."""
+        return [items[i] for i in dict.fromkeys((self.share.rows(len(items) * copies) // copies).tolist())]
+
+    def dealt(self, item_N: np.ndarray) -> np.ndarray:
+        """This process's part of items that may lie in any row, and need not be equally many in each process."""
+        return item_N[self.share.place :: self.share.shares]
+
+    def put_once(self, counts: Sequence[float]) -> jax.Array:
+        """This process's counts -> a global array, float32 [devices, counts], whose sum has them once."""
+        return sharding.put_once(np.array(counts, np.float32), self.mesh)
+
+    def verify(self, jobs: Sequence[Job], verifier: Pool) -> Callable[[], list[Verdict]]:
+        """What waits for verdicts on this process's rows; unknown where another process leads them, and asks."""
+        if self.share.leads:
+            return verifier.submit(jobs).result
+        return lambda: [Verdict(UNKNOWN, None, "another process asks")] * len(jobs)
 
     def put(self, tree: Any) -> Any:
         """Host rows -> global arrays."""
@@ -63,10 +96,11 @@ class Machine:
         except UserError:
             return False  # not in the built-in task's vocabulary
 
-    def prompts(self, problems: Sequence[Problem]) -> Prompts:
-        """Prompts for the policy, still on the host."""
+    def prompts(self, problems: Sequence[Problem], copies: int = 1) -> Prompts:
+        """Prompts for the policy, `copies` of each side by side, still on the host."""
         cfg = self.cfg
-        return Prompts(*encode.prompts(problems, self.tokenizers["policy"], cfg.prompting, cfg.rollout.prompt_len))
+        rows = encode.prompts(problems, self.tokenizers["policy"], cfg.prompting, cfg.rollout.prompt_len)
+        return Prompts(*(np.repeat(x_PS, copies, axis=0) for x_PS in rows))
 
     def rm_texts(self, problems: Sequence[Problem], texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids of texts in the reward model's template."""
@@ -77,30 +111,41 @@ class Machine:
         cfg = self.cfg.scoring
         into = self._room(len(texts), cfg.length, 2 * cfg.length, cfg.micro_batch)
         token_RU, segment_RU, end_B = packing.rm_texts(texts, into, self.tokenizers["reward"].pad_id)
-        return RMTexts(token_RU, segment_RU, end_B + jax.process_index() * token_RU.size, into.parts)
+        return RMTexts(token_RU, segment_RU, self._place(end_B, *token_RU.shape), into.parts)
 
     def packed_pairs(
-        self, room: int, pairs: Sequence[tuple[np.ndarray, np.ndarray]], labelled: Sequence[np.ndarray], labels: Any
+        self,
+        room: int,
+        pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+        labelled: int,
+        texts: Sequence[Any],
+        labels: Any,
     ) -> PairBatch:
-        """Up to `room` right and wrong texts, and labelled texts (alone, if `room` is 0), still on the host."""
+        """Up to `room` right and wrong texts, and this process's labelled texts (alone, if `room` is 0) out of
+        `labelled` in all processes; still on the host."""
         window, pad = self.cfg.scoring.length, self.tokenizers["reward"].pad_id
+        most = -(-labelled // self.share.shares)
         # A pair is one unit; beside pairs, two labelled texts take the room of one.
-        units, longest = (room + -(-len(labelled) // 2), 2 * window) if room else (len(labelled), window)
+        units, longest = (room + -(-most // 2), 2 * window) if room else (most, window)
         into = self._room(units, longest, 2 * window, self.cfg.reward.micro_batch)
-        return PairBatch(*packing.pairs(pairs, labelled, labels, into, pad), into.parts)
+        return PairBatch(*packing.pairs(pairs, texts, labels, into, pad), into.parts)
 
     def packed_completions(self, prompts: Prompts, real_BT: np.ndarray) -> Packing:
         """Where the policy's update finds prompts and completions; still on the host."""
         slots = prompts.real_PS.shape[1] + real_BT.shape[1]
         into = self._room(len(real_BT), slots, 2 * slots, self.cfg.policy.micro_batch)
         source_RU, segment_RU = packing.completions(prompts.real_PS, real_BT, into)
-        return Packing(source_RU + jax.process_index() * len(real_BT) * slots, segment_RU, into.parts)
+        return Packing(self._place(source_RU, len(real_BT), slots), segment_RU, into.parts)
 
     def _room(self, texts: int, longest: int, length: int, micro_batch: int) -> packing.Shape:
         """This process's share of the packed rows."""
-        processes = jax.process_count()
-        ways = sharding.ways_of(self.mesh) // processes
-        return packing.shape(texts, longest, length, -(-micro_batch // processes), ways)
+        own = self.share
+        return packing.shape(texts, longest, length, -(-micro_batch // own.shares), len(own.parts))
+
+    def _place(self, place: np.ndarray, rows: int, slots: int) -> np.ndarray:
+        """Places row * slots + slot of this process's `rows` rows -> places among the rows of all."""
+        row, slot = np.divmod(place, slots)
+        return (self.share.rows(rows * self.share.shares)[row] * slots + slot).astype(np.int32)
 
     def read(self, token_BT: np.ndarray, real_BT: np.ndarray) -> list[str]:
         """The policy's completions as text."""
@@ -112,13 +157,19 @@ def machine(cfg: Config, **models: Trainee) -> Machine:
 
     Raises UserError where a model or its tokenizer does not suit, or a batch does not divide over the mesh.
     """
-    keep_compiled(cfg.compile_cache)
-    mesh = sharding.make_mesh(cfg.mesh)
-    models = {name: start.resolve(name, trainee) for name, trainee in models.items()}
-    cfg = replace(cfg, **{name: replace(getattr(cfg, name), model=models[name].model) for name in models})
-    tokenizers = {name: start.tokenizer(name, trainee, cfg.data.source) for name, trainee in models.items()}
-    for name, trainee in models.items():
-        weights.check_mesh(name, trainee.model, mesh)
+    hosts.start()
+    with hosts.together():
+        keep_compiled(cfg.compile_cache)
+        mesh = sharding.make_mesh(cfg.mesh)
+        sharding.share(mesh)
+        models = {name: start.resolve(name, trainee) for name, trainee in models.items()}
+        cfg = replace(cfg, **{name: replace(getattr(cfg, name), model=models[name].model) for name in models})
+        tokenizers = {name: start.tokenizer(name, trainee, cfg.data.source) for name, trainee in models.items()}
+        for name, trainee in models.items():
+            weights.check_mesh(name, trainee.model, mesh)
+    hosts.same("the processes' versions", {name: version(name) for name in ("cooper_jax", "jax", "jaxlib")})
+    settings = flat(json.loads(to_json(cfg)))
+    hosts.same("the processes' settings", {name: settings[name] for name in settings if name not in _OWN})
     stack = ExitStack()
     stack.enter_context(jax.set_mesh(mesh))
     # Every crossing between host and devices goes through `sharding.put` and `fetch`; any other is an error.

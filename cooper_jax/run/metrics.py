@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, Verdict
+from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 
 THRESHOLD = 0.5
 BINS = 15
@@ -15,26 +15,28 @@ Record = dict[str, float]
 Row = dict[str, Any]
 
 
-def rule_metrics(verdicts: Sequence[Verdict]) -> Record:
-    """Accuracy by the rule (unknown counts as not right) and the share of unknown verdicts."""
-    return {
-        "rule/accuracy": float(np.mean([v.verdict == RIGHT for v in verdicts])),
-        "rule/unknown": float(np.mean([v.verdict == UNKNOWN for v in verdicts])),
-    }
+def coded(verdicts: Sequence[Verdict]) -> np.ndarray:
+    """Verdicts as numbers, int8 [B]: wrong 0, right 1, unknown -1."""
+    return np.array([{RIGHT: 1, WRONG: 0, UNKNOWN: -1}[v.verdict] for v in verdicts], np.int8)
 
 
-def against_rule(score_B: np.ndarray, verdicts: Sequence[Verdict]) -> Record:
-    """The reward model as a classifier of the rule's verdicts (unknown left out), at the threshold 1/2.
+def rule_metrics(verdict_B: np.ndarray) -> Record:
+    """Accuracy by the rule (unknown counts as not right) and the share of unknown verdicts; of `coded` verdicts."""
+    return {"rule/accuracy": float(np.mean(verdict_B == 1)), "rule/unknown": float(np.mean(verdict_B < 0))}
+
+
+def against_rule(score_B: np.ndarray, verdict_B: np.ndarray) -> Record:
+    """The reward model as a classifier of the rule's `coded` verdicts (unknown left out), at the threshold 1/2.
 
     The false-positive rate, of texts the rule calls wrong that score above 1/2, shows hacking first; `gap` is mean
     score - rule accuracy. A figure without rows to count (precision with no positive, say) is left out.
     """
-    known = np.array([v.verdict != UNKNOWN for v in verdicts])
+    known = verdict_B >= 0
     if not known.any():
         return {}
-    label = np.array([v.verdict == RIGHT for v in verdicts])[known]
-    return {f"score/{k}": v for k, v in classification(score_B[known], label).items()} | {
-        "score/gap": float(score_B[known].mean() - label.mean())
+    score_B, label = score_B[known], verdict_B[known] == 1
+    return {f"score/{k}": v for k, v in classification(score_B, label).items()} | {
+        "score/gap": float(score_B.mean() - label.mean())
     }
 
 

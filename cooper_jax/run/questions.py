@@ -1,6 +1,5 @@
 """What a run can use of its data: prompts that fit, references the rule reads, texts that fit the reward model."""
 
-import jax
 import numpy as np
 
 from cooper_jax.config import require
@@ -31,7 +30,7 @@ def usable(found: Problems, here: Machine, training: bool, hint: str = "") -> li
     unreadable = [rule.unreadable(r) is not None if math else not r.isdecimal() for _, r, _ in found.kept]
     found.drop("with references that the rule cannot read", unreadable, lambda problem: f"{problem.reference:.40}")
     require(len(found.kept) > 0, f"no problem is left of {found}{hint}")
-    if jax.process_index() == 0 and (training or len(found.kept) < before):
+    if training or len(found.kept) < before:
         print(f"{'training' if training else 'held-out'} data: {found}", flush=True)
     return found.kept
 
@@ -42,6 +41,6 @@ def labelled(path: str, here: Machine) -> Labels:
     Raises UserError as `labels.read`.
     """
     found = labels.read(path, here.tokenizers["reward"], here.cfg.scoring.length)
-    if found.left_out and jax.process_index() == 0:
+    if found.left_out:
         print(found.left_out)
     return found

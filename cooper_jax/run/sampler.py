@@ -37,21 +37,25 @@ class Sampler:
         how = here.sampling(samples, temperature, top_p)
         self._rollout = jits.make_rollout(here.cfg.policy.model, how, here.mesh)
 
-    def batches(self, params: Any, problems: Sequence[Problem]) -> Iterator[tuple[list[Problem], list[Completion]]]:
-        """Batch by batch: the problems, and `samples` completions of each, side by side."""
+    def batches(self, params: Any, problems: Sequence[Problem]) -> Iterator[tuple[list[int], list[Completion]]]:
+        """Batch by batch: places of this process's problems, and `samples` completions of each, side by side.
+
+        All processes must draw all batches; of rows that several hold, the one that leads gives them.
+        """
         here, total = self._here, len(problems)
         for start in range(0, total, self._size):
             # Every batch has one shape: the last is filled up with repetitions that are thrown away.
-            some = [problems[i % total] for i in range(start, start + self._size)]
+            mine = here.mine(range(start, start + self._size))
             key = here.put(keys.key(here.cfg.seed, self._use, start))
-            drawn = self._rollout(params, here.put(here.prompts(some)), key)
+            drawn = self._rollout(params, here.put(here.prompts([problems[i % total] for i in mine])), key)
             token, logp, real, ended = sharding.fetch((drawn.token_BT, drawn.logp_BT, drawn.real_BT, drawn.finished_B))
-            texts = here.read(token, real)
-            count = min(self._size, total - start)
+            count = sum(i < total for i in mine) if here.share.leads else 0
+            rows = range(count * self._samples)
+            texts = here.read(token[: len(rows)], real[: len(rows)])
             yield (
-                some[:count],
+                mine[:count],
                 [
                     Completion(texts[i], token[i][real[i]].tolist(), logp[i][real[i]].tolist(), bool(ended[i]))
-                    for i in range(count * self._samples)
+                    for i in rows
                 ],
             )

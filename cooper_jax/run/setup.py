@@ -4,12 +4,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import jax
-
 from cooper_jax.config import Config, path
 from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import ModelState
+from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
 from cooper_jax.host.negatives.assistant import Assistant, ServerAssistant
 from cooper_jax.host.negatives.mathematics import MathAssistant
@@ -19,7 +18,7 @@ from cooper_jax.host.text import data
 from cooper_jax.host.text.data import Problem, Stream
 from cooper_jax.host.text.labels import NO_LABELS, Labels
 from cooper_jax.host.verifier.pool import Pool
-from cooper_jax.mesh import sharding
+from cooper_jax.mesh import hosts, sharding
 from cooper_jax.run import questions
 from cooper_jax.run.frozen import MeshAssistant, frozen_model
 from cooper_jax.run.machine import Machine
@@ -32,12 +31,16 @@ class Run:
 
     cfg: Config
     machine: Machine
+    copies: int
+    """How often a prompt is repeated, its group split among the copies, so that rows divide over the mesh."""
     jits: jits.Jits
     reference: Any
     """The initial policy's weights, frozen; None without a KL penalty."""
     verifier: Pool
     """The rule as training sees it; evaluation always asks the machine's, which is never blind."""
     assistant: Assistant
+    counted: tuple[str, ...]
+    """Names of the counts that the processes' pairs and assistants add up to."""
     style: Style
     stream: Stream[Problem]
     replay: Labels
@@ -47,11 +50,12 @@ class Run:
 def cooper_run(cfg: Config, here: Machine) -> tuple[Run, ModelState, ModelState | None]:
     """A Run of `cooper train` and the first states of both models."""
     drawn, blind = cfg.rollout, cfg.verifier.blind
-    sharding.rows_divide(
-        here.mesh,
-        rollout__prompts=cfg.rollout.prompts,
-        policy__micro_batch=0 if cfg.grpo.packed else cfg.policy.micro_batch,
-    )
+    copies = sharding.prompt_copies(drawn.prompts, drawn.group, here.mesh)
+    sharding.rows_divide(here.mesh, policy__micro_batch=0 if cfg.grpo.packed else cfg.policy.micro_batch)
+    with hosts.together():
+        replay = questions.labelled(cfg.fit.data, here) if cfg.pairs.replay and cfg.train_reward else NO_LABELS
+        problems = questions.usable(data.training(cfg.data), here, training=True)
+    hosts.same("the processes' data", {"training": data.digest(problems), "replay": data.digest(replay.problems)})
     policy = initial_state(cfg.policy, "policy", cfg.seed, cfg.steps * cfg.grpo.updates, here.mesh)
     reward = None
     if cfg.reward_source == "model":
@@ -59,32 +63,31 @@ def cooper_run(cfg: Config, here: Machine) -> tuple[Run, ModelState, ModelState 
     run = Run(
         cfg=cfg,
         machine=here,
-        jits=jits.make_jits(cfg, here.sampling(drawn.group, drawn.temperature, drawn.top_p, drawn.top_k), here.mesh),
+        copies=copies,
+        jits=jits.make_jits(
+            cfg, here.sampling(drawn.group // copies, drawn.temperature, drawn.top_p, drawn.top_k), here.mesh
+        ),
         # The update donates the policy's buffers: the reference needs its own.
         reference=loading.for_compute(policy.params, cfg.policy.model) if cfg.grpo.kl_weight else None,
         verifier=here.stack.enter_context(Pool(cfg.verifier, blind)) if blind else here.verifier,
-        assistant=make_assistant(cfg, here),
-        style=Style(cfg.pairs.style_every, cfg.pairs.style_window),
-        stream=Stream(
-            questions.usable(data.training(cfg.data), here, training=True),
-            partial(keys.generator, cfg.seed, Use.DATA_ORDER),
-            jax.process_index(),
-            jax.process_count(),
-        ),
-        replay=questions.labelled(cfg.fit.data, here) if cfg.pairs.replay and cfg.train_reward else NO_LABELS,
+        assistant=(assistant := make_assistant(cfg, here, copies)),
+        counted=(*negatives.no_counts(), *assistant.figures()) if cfg.train_reward else (),
+        style=Style(cfg.pairs.style_every, cfg.pairs.style_window, hosts.gather),
+        stream=Stream(problems, partial(keys.generator, cfg.seed, Use.DATA_ORDER)),
+        replay=replay,
     )
     return run, policy, reward
 
 
-def make_assistant(cfg: Config, here: Machine) -> Assistant:
-    """Who rewrites: by rule, as the data source has it, or a model."""
+def make_assistant(cfg: Config, here: Machine, copies: int) -> Assistant:
+    """Who rewrites: by rule, as the data source has it, or a model, one on the mesh with a slot in every row."""
     if cfg.assistant.kind == "mesh" and cfg.train_reward:
-        rows = cfg.rollout.prompts * cfg.pairs.per_question
+        rows = cfg.rollout.prompts * copies * cfg.pairs.per_question
         model = frozen_model("assistant.mesh", cfg.assistant.mesh, cfg.data.source, here.mesh, rows)
         return MeshAssistant(model, cfg.assistant.prompt)
     if cfg.assistant.kind == "server":
         server = cfg.assistant.server
-        server = replace(server, cache=server.cache or str(path(cfg.dir) / "replies.jsonl"))
+        server = replace(server, cache=server.cache or str(path(cfg.dir) / hosts.own("replies.jsonl")))
         return ServerAssistant(here.stack.enter_context(Server(server)), cfg.assistant.prompt)
     by_rule = ArithmeticAssistant if cfg.data.source == "arithmetic" else MathAssistant
     return by_rule(cfg.assistant.kinds)

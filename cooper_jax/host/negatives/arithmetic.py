@@ -18,9 +18,14 @@ class ArithmeticAssistant:
     def __init__(self, kinds: Sequence[Rewriting]) -> None:
         self._kinds = list(kinds)
 
-    def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]:
+    def rewrite(
+        self, requests: Sequence[Request | None], rngs: Sequence[np.random.Generator], key: np.ndarray | None = None
+    ) -> list[str | None]:
         """A wrong version of each completion. Every one states a final answer near the reference."""
-        return [_REWRITINGS[self._kinds[rng.integers(len(self._kinds))]](request, rng) for request in requests]
+        return [
+            _REWRITINGS[self._kinds[rng.integers(len(self._kinds))]](request, rng) if request else None
+            for request, rng in zip(requests, rngs, strict=True)
+        ]
 
     def figures(self) -> dict[str, float]:
         """None."""

@@ -26,11 +26,18 @@ class Request(NamedTuple):
 
 class Assistant(Protocol):
     """Rewrites, one round at a time; a reply is None where no finished text came of it. `lockstep`: it is called in
-    every round, also for nothing, so that all processes of a mesh call it equally often."""
+    every round, also for nothing, so that all processes of a mesh call it equally often.
+
+    A request stands in its slot; the slots of which nothing is asked hold None. What is drawn for it comes from its own
+    generator in `rngs`, whatever else is asked beside it; for all together from `key`, uint32 [2], which is the same in
+    every process.
+    """
 
     lockstep: bool
 
-    def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]: ...
+    def rewrite(
+        self, requests: Sequence[Request | None], rngs: Sequence[np.random.Generator], key: np.ndarray | None = None, /
+    ) -> list[str | None]: ...
 
     def figures(self) -> dict[str, float]:
         """Counts since the last call, for the log."""
@@ -45,18 +52,22 @@ class ServerAssistant:
     def __init__(self, server: Server, prompt: str) -> None:
         self._server, self._prompt = server, prompt
 
-    def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]:
+    def rewrite(
+        self, requests: Sequence[Request | None], rngs: Sequence[np.random.Generator], key: np.ndarray | None = None
+    ) -> list[str | None]:
         """Ask for all at once and wait. Raises UserError where the server refuses for good."""
-        chats = [Chat(asked(self._prompt, r.problem, r.completion), int(rng.integers(2**31))) for r in requests]
-        replies = self._server.ask(chats)
-        return [
-            None if reply.text is None else without_chatter(reply.text, request.completion)
-            for request, reply in zip(requests, replies, strict=True)
-        ]
+        wanted = [(r, rng) for r, rng in zip(requests, rngs, strict=True) if r]
+        chats = [Chat(asked(self._prompt, r.problem, r.completion), int(rng.integers(2**31))) for r, rng in wanted]
+        replies = iter(self._server.ask(chats))
+        return [_reply(next(replies).text, request) if request else None for request in requests]
 
     def figures(self) -> dict[str, float]:
         """What the server counted."""
         return {f"assistant/{name}": count for name, count in self._server.figures().items()}
+
+
+def _reply(text: str | None, request: Request) -> str | None:
+    return None if text is None else without_chatter(text, request.completion)
 
 
 _FENCED = re.compile(r"```\w*\n(.*?)\n?```", re.DOTALL)

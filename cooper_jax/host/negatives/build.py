@@ -3,7 +3,6 @@
 The wrong one is a rewriting of the right one, or, for a share of the slots, a sample of the policy that scores high.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -51,21 +50,26 @@ def build(
     verifier: Pool,
     fits: Callable[[str], bool],
     cfg: config.Pairs,
-    rng: np.random.Generator,
+    draw: Callable[[int], np.random.Generator],
     score_B: np.ndarray | None = None,
+    places: Sequence[int] | None = None,
 ) -> tuple[list[Pair | None], dict[str, float]]:
     """`cfg.per_question` slots for each problem, None where no pair came about; and counts for the log.
 
-    A problem with a right completion draws its positives from the right ones by `rng`, each used once before any is
-    used twice; one without is not sent to the assistant. A rewriting is accepted only if it is a text the policy could
-    have finished (`fits`), states an answer, the rule proves that answer wrong, and form and length are those of the
+    A problem with a right completion draws its positives from the right ones, each used once before any is used twice;
+    one without is not sent to the assistant. A rewriting is accepted only if it is a text the policy could have
+    finished (`fits`), states an answer, the rule proves that answer wrong, and form and length are those of the
     positive; else the assistant tries again. `score_B` [P*G] is needed where `cfg.on_policy` > 0.
+
+    What becomes of a problem does not depend on which process it is in: `draw(0)` is a generator that all share, and
+    `draw(1 + place)` the problem's own; `places` are the problems' in the whole batch, where these are a part of it.
     """
     group = len(completions) // len(problems)
     positives: list[Request | None] = []
     slots: list[Pair | None] = []
+    rngs: list[np.random.Generator] = []
     for i, problem in enumerate(problems):
-        row = range(i * group, (i + 1) * group)
+        row, rng = range(i * group, (i + 1) * group), draw(1 + (places[i] if places else i))
         right = {completions[j]: verdicts[j].answer or "" for j in row if verdicts[j].verdict == RIGHT}
         texts = sorted(right)
         order = rng.permutation(len(texts))
@@ -73,35 +77,51 @@ def build(
         for slot in range(cfg.per_question):
             text = texts[order[slot % len(texts)]] if texts else ""
             positives.append(Request(problem, text, right[text]) if texts else None)
+            rngs.append(rng)
             taken = bool(wrong) and rng.random() < cfg.on_policy
             slots.append(Pair(problem, text, wrong.pop(0)) if taken else None)
 
-    sampled = sum(slot is not None for slot in slots)
-    asked, refused = 0, Counter[str]()
+    counts = no_counts() | {
+        "pairs/slots": float(len(slots)),
+        "pairs/on_policy": float(sum(slot is not None for slot in slots)),
+        "pairs/questions_with_positive": float(sum(p is not None for p in positives) // cfg.per_question),
+    }
+    _rewritten(slots, positives, rngs, draw(0), assistant, verifier, fits, cfg, counts)
+    return slots, counts | {"pairs/valid": float(sum(slot is not None for slot in slots))}
+
+
+def no_counts() -> dict[str, float]:
+    """The counts of `build`, all 0: each adds up over processes."""
+    names = ("slots", "valid", "on_policy", "questions_with_positive", "assistant_asked", "assistant_refused")
+    return dict.fromkeys([f"pairs/{name}" for name in (*names, *(f"refused_{reason}" for reason in REFUSALS))], 0.0)
+
+
+def _rewritten(
+    slots: list[Pair | None],
+    positives: Sequence[Request | None],
+    rngs: Sequence[np.random.Generator],
+    shared: np.random.Generator,
+    assistant: Assistant,
+    verifier: Pool,
+    fits: Callable[[str], bool],
+    cfg: config.Pairs,
+    counts: dict[str, float],
+) -> None:
+    """Fill open slots with rewritings of their positives, and count."""
     for _ in range(cfg.tries):
-        open_slots = [i for i, request in enumerate(positives) if request is not None and slots[i] is None]
-        if not open_slots and not assistant.lockstep:
+        requests = [p if slot is None else None for p, slot in zip(positives, slots, strict=True)]
+        if not any(requests) and not assistant.lockstep:
             break
-        requests = [request for i in open_slots if (request := positives[i]) is not None]
-        texts = assistant.rewrite(requests, rng)
-        jobs = [Job(r.problem.reference, t or "", t is not None) for r, t in zip(requests, texts, strict=True)]
-        found = verifier.submit(jobs).result()
-        for i, request, text, verdict in zip(open_slots, requests, texts, found, strict=True):
-            asked += 1
+        texts = assistant.rewrite(requests, rngs, shared.integers(2**32, size=2, dtype=np.uint32))
+        asked = [(i, r, t) for i, (r, t) in enumerate(zip(requests, texts, strict=True)) if r]
+        found = verifier.submit([Job(r.problem.reference, t or "", t is not None) for _, r, t in asked]).result()
+        for (i, request, text), verdict in zip(asked, found, strict=True):
+            counts["pairs/assistant_asked"] += 1
             if refusal := _refusal(request.completion, text, verdict, fits, cfg.length_ratio):
-                refused[refusal] += 1
+                counts["pairs/assistant_refused"] += 1
+                counts[f"pairs/refused_{refusal}"] += 1
             else:
                 slots[i] = Pair(request.problem, request.completion, (text or "").strip())
-    valid = sum(slot is not None for slot in slots)
-    return slots, {
-        "pairs/valid": float(valid),
-        "pairs/valid_rate": valid / len(slots),
-        "pairs/on_policy": float(sampled),
-        "pairs/questions_with_positive": float(sum(p is not None for p in positives) // cfg.per_question),
-        "pairs/assistant_asked": float(asked),
-        "pairs/assistant_refused": float(refused.total()),
-        **{f"pairs/refused_{reason}": float(refused[reason]) for reason in REFUSALS},
-    }
 
 
 def _sampled(row: range, completions: Sequence[str], verdicts: Sequence[Verdict], score_B: np.ndarray) -> list[str]:

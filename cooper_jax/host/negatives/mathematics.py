@@ -26,9 +26,11 @@ class MathAssistant:
     def __init__(self, kinds: Sequence[Rewriting]) -> None:
         self._kinds = list(kinds)
 
-    def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]:
+    def rewrite(
+        self, requests: Sequence[Request | None], rngs: Sequence[np.random.Generator], key: np.ndarray | None = None
+    ) -> list[str | None]:
         """A wrong version of each completion, in its form: outer white space and the way to state an answer stand."""
-        return [self._one(request, rng) for request in requests]
+        return [self._one(request, rng) if request else None for request, rng in zip(requests, rngs, strict=True)]
 
     def figures(self) -> dict[str, float]:
         """None."""

@@ -2,12 +2,13 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from cooper_jax.host.negatives.build import Pair
+from cooper_jax.host.text.data import Problem
 
 FOLDS = 4
 _NUMBER = re.compile(r"\d+")
@@ -15,18 +16,25 @@ _WORDS = r"\\?[^\W\d_]+|[^\w\s]|0|\n+"
 
 
 class Style:
-    """Keeps the most recent pairs and measures them every `every` steps, once there are `window` of them."""
+    """Keeps the most recent pairs and measures them every `every` steps, once there are `window` of them.
 
-    def __init__(self, every: int, window: int) -> None:
-        self._every = every
-        self._pairs: deque[Pair] = deque(maxlen=window)
+    `gather` gives what it is given in every process, where there are several.
+    """
 
-    def note(self, step: int, pairs: Iterable[Pair]) -> dict[str, float]:
-        """Add the pairs of a step; the figure for the log, if it is due."""
-        self._pairs.extend(pairs)
-        if self._every == 0 or step % self._every or len(self._pairs) != self._pairs.maxlen:
+    def __init__(self, every: int, window: int, gather: Callable[[Any], list[Any]] = lambda value: [value]) -> None:
+        self._every, self._window, self._gather = every, window, gather
+        self._recent: deque[tuple[int, int, str, str, str]] = deque(maxlen=window)
+
+    def note(self, step: int, pairs: Iterable[tuple[int, Pair]]) -> dict[str, float]:
+        """Add the pairs of a step, each with its slot in the whole batch; the figure for the log, if it is due."""
+        self._recent.extend((step, slot, pair.problem.question, pair.right, pair.wrong) for slot, pair in pairs)
+        if self._every == 0 or step % self._every:
             return {}
-        return {"pairs/style_accuracy": style_accuracy(list(self._pairs))}
+        rows = sorted(tuple(row) for some in self._gather(list(self._recent)) for row in some)[-self._window :]
+        if len(rows) < self._window:
+            return {}
+        recent = [Pair(Problem(question, ""), right, wrong) for _, _, question, right, wrong in rows]
+        return {"pairs/style_accuracy": style_accuracy(recent)}
 
 
 def style_accuracy(pairs: list[Pair]) -> float:

@@ -3,6 +3,7 @@
 A row is a question and an answer, each in a column that is named or recognised; docs/data.md shows them all.
 """
 
+import hashlib
 import json
 import math
 import zlib
@@ -89,6 +90,14 @@ def held_out(cfg: Data) -> Problems:
     found.drop("for training", [not _kept_back(problem, cfg) for problem in found.kept])
     found.kept = list(dict.fromkeys(found.kept))
     return found
+
+
+def digest(items: Iterable[Problem | str]) -> str:
+    """A hash of problems or texts, and their order."""
+    found = hashlib.sha256()
+    for item in items:
+        found.update(repr(item).encode())
+    return found.hexdigest()[:16]
 
 
 def sample(problems: Sequence[Problem], count: int, rng: np.random.Generator) -> list[Problem]:
@@ -270,15 +279,12 @@ def text(name: str, value: Any, empty: bool = False) -> str:
 class Stream(Generic[T]):
     """Items in epochs, each in an order of its own. `cursor` counts the items handed out.
 
-    `shuffle` gives the generator that orders an epoch (counted from 0), so that any place can be taken up at once. Of
-    `processes` that take together, each is handed its own share.
+    `shuffle` gives the generator that orders an epoch (counted from 0), so that any place can be taken up at once.
     """
 
-    def __init__(
-        self, items: Sequence[T], shuffle: Callable[[int], np.random.Generator], process: int = 0, processes: int = 1
-    ) -> None:
+    def __init__(self, items: Sequence[T], shuffle: Callable[[int], np.random.Generator]) -> None:
         require(len(items) > 0, "the data source has no problems; check the options under data")
-        self._items, self._process, self._processes, self.cursor = items, process, processes, 0
+        self._items, self.cursor = items, 0
         # An epoch's order is asked for item by item, and a batch may lie across two.
         self._order = lru_cache(maxsize=2)(lambda epoch: shuffle(epoch).permutation(len(items)))
 
@@ -287,9 +293,7 @@ class Stream(Generic[T]):
         self.cursor = cursor
 
     def take(self, count: int) -> list[T]:
-        """This process's share of the next `count` items, which must divide by the number of processes."""
-        share = count // self._processes
-        begin = self.cursor + self._process * share
+        """The next `count` items."""
+        places = (divmod(i, len(self._items)) for i in range(self.cursor, self.cursor + count))
         self.cursor += count
-        places = (divmod(i, len(self._items)) for i in range(begin, begin + share))
         return [self._items[self._order(epoch)[place]] for epoch, place in places]
