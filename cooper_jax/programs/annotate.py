@@ -17,10 +17,12 @@ from cooper_jax.device import keys
 from cooper_jax.device.keys import Use
 from cooper_jax.host import judge
 from cooper_jax.host.cache import Cache
-from cooper_jax.host.judge import Judge, LenientJudge, Row, ServerJudge
+from cooper_jax.host.judge import Judge, LenientJudge, Opinion, Row, ServerJudge
 from cooper_jax.host.server import Server
 from cooper_jax.host.text import data
 from cooper_jax.host.verifier.pool import Job
+from cooper_jax.host.verifier.verdict import Verdict
+from cooper_jax.mesh import hosts
 from cooper_jax.run import directory, machine, questions, start
 from cooper_jax.run.directory import Result
 from cooper_jax.run.frozen import MeshJudge, frozen_model
@@ -62,26 +64,66 @@ def annotate(cfg: Config) -> Result:
         cfg.policy.init != "" or cfg.annotate.rows != "",
         "annotate samples from a trained policy: set policy.init to its run directory, or annotate.rows to a file",
     )
-    directory.make_dir(cfg.annotate.dir)
     with machine.machine(cfg, **({} if cfg.annotate.rows else {"policy": cfg.policy})) as here:
-        directory.write_config(here.cfg, cfg.annotate.dir)
-        return _label(judge.read_rows(cfg.annotate.rows) if cfg.annotate.rows else _sample(here.cfg, here), here)
+        with hosts.together():
+            if hosts.is_main():
+                directory.make_dir(cfg.annotate.dir)
+                directory.write_config(here.cfg, cfg.annotate.dir)
+            rows = judge.read_rows(cfg.annotate.rows) if cfg.annotate.rows else []
+        return _label(rows or _sample(here.cfg, here), here)
 
 
 def _label(rows: Sequence[Row], here: Machine) -> Result:
     """Write `labels.parquet` (VerifyRM's columns, and who said what), `report.json` and `report.md`."""
     out = path(here.cfg.annotate.dir)
-    pending = here.verifier.submit([Job(row.problem.reference, row.completion, row.finished) for row in rows])
-    said: list[judge.Opinion | None] = []
+    jobs = [Job(row.problem.reference, row.completion, row.finished) for row in rows]
+    pending = here.verifier.submit(hosts.split(jobs))
     with ExitStack() as stack:
-        cache = stack.enter_context(Cache(out / "opinions.jsonl"))
-        other = _judge(here, stack)
-        for done, some in judge.opinions(other, rows, cache):
+        name, said = _opinions(_judge(here, stack), rows, here)
+    verdicts = [Verdict(*verdict) for verdict in hosts.joined(pending.result())]
+    with hosts.together():
+        return Result(out, _write(rows, verdicts, said, name, out) if hosts.is_main() else {})
+
+
+def _opinions(other: Judge, rows: Sequence[Row], here: Machine) -> tuple[str, list[Opinion | None]]:
+    """The judge's name and its opinions. The first process leads: it remembers what was said, and has the others join
+    in what has not been."""
+    places = {row: i for i, row in enumerate(rows)}
+    if not hosts.is_main():
+        while (asked := hosts.first(None)) is not None:
+            _ask(other, [rows[i] for i in asked])
+        return other.name, []
+
+    class All:
+        name, lockstep = other.name, other.lockstep
+
+        def judge(self, rows: Sequence[Row]) -> list[Opinion | None]:
+            hosts.first([places[row] for row in rows])
+            return _ask(other, rows)
+
+    said: list[Opinion | None] = []
+    with Cache(path(here.cfg.annotate.dir) / "opinions.jsonl") as cache:
+        for done, some in judge.opinions(All(), rows, cache):
             said += some
             print(f"annotate: judged {done} of {len(rows)}", flush=True)
-    verdicts = pending.result()
-    kept = judge.labelled(rows, verdicts, said, other.name)
-    figures = judge.report(rows, verdicts, said, other.name)
+    hosts.first(None)
+    return other.name, said
+
+
+def _ask(other: Judge, rows: Sequence[Row]) -> list[Opinion | None]:
+    """Opinions on `rows`, for which the processes share the work. All must call."""
+    if other.lockstep:
+        return other.judge(rows)
+    with hosts.together():
+        mine = other.judge(hosts.split(rows))
+    return [opinion and Opinion(*opinion) for opinion in hosts.joined(mine)]
+
+
+def _write(
+    rows: Sequence[Row], verdicts: Sequence[Verdict], said: Sequence[Opinion | None], name: str, out: Any
+) -> dict[str, Any]:
+    kept = judge.labelled(rows, verdicts, said, name)
+    figures = judge.report(rows, verdicts, said, name)
     (out / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
     (out / "report.md").write_text(judge.markdown(figures))
     _show(figures)
@@ -93,7 +135,7 @@ def _label(rows: Sequence[Row], here: Machine) -> Result:
     if figures["dropped_judge_silent"]:
         print(f"the judge gave no answer on {figures['dropped_judge_silent']} rows; run again to ask for those alone")
     print(f"wrote {out / 'labels.parquet'}, report.json and report.md")
-    return Result(out, figures)
+    return figures
 
 
 def _judge(here: Machine, stack: ExitStack) -> Judge:
@@ -103,7 +145,7 @@ def _judge(here: Machine, stack: ExitStack) -> Judge:
     if cfg.judge == "mesh":
         model = frozen_model("annotate.mesh", cfg.mesh, here.cfg.data.source, here.mesh, cfg.mesh.batch)
         return MeshJudge(model, cfg.mesh, cfg.prompt)
-    server = replace(cfg.server, cache=cfg.server.cache or str(path(cfg.dir) / "replies.jsonl"))
+    server = replace(cfg.server, cache=cfg.server.cache or str(path(cfg.dir) / hosts.own("replies.jsonl")))
     return ServerJudge(stack.enter_context(Server(server)), server, cfg.prompt)
 
 
@@ -119,10 +161,18 @@ def _show(figures: dict[str, Any]) -> None:
 
 
 def _sample(cfg: Config, here: Machine) -> list[Row]:
+    """The policy's completions, all of them in every process."""
     params = start.load_params(cfg.policy.init, "policy", cfg.policy, here.mesh)
-    source = questions.usable(data.training(cfg.data), here, training=True)
+    with hosts.together():
+        source = questions.usable(data.training(cfg.data), here, training=True)
+    hosts.same("the processes' data", {"training": data.digest(source)})
     order = keys.generator(cfg.seed, Use.ANNOTATE_ORDER).permutation(len(source))
     problems = [source[order[i % len(source)]] for i in range(cfg.annotate.completions)]
     sampler = Sampler(here, 1, cfg.annotate.temperature, cfg.rollout.top_p, Use.ANNOTATE)
-    drawn = [c for _, some in sampler.batches(params, problems) for c in some]
-    return [Row(p, c.text, c.finished) for p, c in zip(problems, drawn, strict=True)]
+    drawn = [
+        (place, c.text, c.finished)
+        for places, some in sampler.batches(params, problems)
+        for place, c in zip(places, some, strict=True)
+    ]
+    everything = sorted(tuple(row) for some in hosts.gather(drawn) for row in some)
+    return [Row(problems[place], text, finished) for place, text, finished in everything]

@@ -11,6 +11,7 @@ import tyro
 
 from cooper_jax.config import Config, path, require
 from cooper_jax.cooper import train
+from cooper_jax.mesh import hosts
 from cooper_jax.programs.annotate import annotate
 from cooper_jax.programs.evaluate import measure
 from cooper_jax.programs.fit_reward import fit_reward
@@ -68,8 +69,9 @@ def demo(cfg: Demo) -> Result:
     shared = quick(cfg.config) if cfg.quick else cfg.config
     seeds = [_seed(replace(shared, seed=seed), seed, cfg.arms, out / f"seed{seed}") for seed in cfg.seeds]
     results = {"seconds": round(time.perf_counter() - begun, 1), "seeds": seeds}
-    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    curves.three_arms(results, out)
+    if hosts.is_main():
+        (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+        curves.three_arms(results, out)
     return Result(out, results)
 
 

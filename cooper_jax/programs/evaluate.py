@@ -15,6 +15,7 @@ from rich.table import Table
 from cooper_jax.config import Config, path, require
 from cooper_jax.host.text import benchmarks, data, encode
 from cooper_jax.host.text.benchmarks import Labelled, Question
+from cooper_jax.mesh import hosts
 from cooper_jax.model import hf
 from cooper_jax.run import directory, machine, questions, start
 from cooper_jax.run.directory import Result
@@ -56,7 +57,9 @@ def evaluate(cfg: Config) -> Result:
 def _policy(cfg: Config, sets: dict[str, list[Question]]) -> list[dict[str, Any]]:
     records, rows = [], []
     with machine.machine(cfg, policy=replace(cfg.policy, init=cfg.dir)) as here:
-        found = {name: _usable(name, asked, here) for name, asked in sets.items()}
+        with hosts.together():
+            found = {name: _usable(name, asked, here) for name, asked in sets.items()}
+        hosts.same("the processes' data", {n: data.digest(q.problem for q in asked) for n, asked in found.items()})
         found = found or {HELD_OUT: HeldOut(here).questions}
         params = start.load_params(cfg.dir, "policy", here.cfg.policy, here.mesh)
         for name, asked in found.items():
@@ -131,6 +134,8 @@ def _folder(cfg: Config, name: str) -> Path:
 
 
 def _finish(cfg: Config, name: str, table: Table, records: list[dict[str, Any]], rows: list[Row]) -> None:
+    if not hosts.is_main():
+        return
     folder = _folder(cfg, name)
     directory.make_dir(str(folder))
     (folder / f"{name}.json").write_text(json.dumps(records, indent=2) + "\n")

@@ -15,7 +15,7 @@ from cooper_jax.config.paths import folder_here
 from cooper_jax.device import loading
 from cooper_jax.host import arithmetic
 from cooper_jax.host.text.tokenizer import FILES
-from cooper_jax.mesh import sharding
+from cooper_jax.mesh import hosts, sharding
 from cooper_jax.model import hf, weights
 from cooper_jax.run import checkpoint, directory
 
@@ -38,10 +38,12 @@ class Export:
 
 def export(cfg: Export) -> Path:
     """Write config, weights and tokenizer of `cfg.model` into `cfg.to`, and return that folder."""
+    hosts.start()
     run, to = path(cfg.run), path(cfg.to)
-    hf.check_empty(to)
-    require(not hf.is_folder(run), f"{run} is a Hugging Face folder already; give the directory of a run")
-    ran = config.from_json(run / "config.json")
+    with hosts.together():
+        hf.check_empty(to)
+        require(not hf.is_folder(run), f"{run} is a Hugging Face folder already; give the directory of a run")
+        ran = config.from_json(run / "config.json")
     trainee: Trainee = getattr(ran, cfg.model)
     scored = cfg.model == "reward"
     require(trainee.model.given, f"the run in {run} has no {cfg.model} model")
@@ -58,7 +60,12 @@ def export(cfg: Export) -> Path:
         params = checkpoint.load_params(str(run), cfg.model, like)
         arrays = loading.unload(params, trainee.model, scored, cfg.dtype, mesh)
         beside = [folder for folder in (kept, tokenizer) if folder.is_dir()]
-        hf.save(to, trainee.model, scored, cfg.dtype, arrays, original, pad_id, beside)
+        if hosts.is_main():
+            hf.save(to, trainee.model, scored, cfg.dtype, arrays, original, pad_id, beside)
+        for _ in arrays:  # Each is fetched by all processes together.
+            pass
+        with hosts.together():
+            """None leaves before the folder is whole."""
     print(f"wrote {to}")
     return to
 

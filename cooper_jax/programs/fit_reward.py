@@ -1,20 +1,21 @@
 """`cooper fit-reward`: the reward model before reinforcement learning, by cross-entropy on labelled completions."""
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from cooper_jax.config import Config, Fit, require
 from cooper_jax.device import jits, keys
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState
+from cooper_jax.host.text import data
 from cooper_jax.host.text.data import Stream
 from cooper_jax.host.text.labels import Labels
-from cooper_jax.mesh import sharding
+from cooper_jax.mesh import hosts, sharding
 from cooper_jax.run import loop, machine, questions, start
 from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import in_batches
@@ -31,9 +32,10 @@ def fit_reward(cfg: Config) -> Result:
     with machine.machine(cfg, reward=replace(cfg.reward, optim=fit.optim, init=fit.init)) as here:
         cfg, trainee = here.cfg, here.models["reward"]
         sharding.rows_divide(here.mesh, evaluation__batch=cfg.evaluation.batch)
-        labels = questions.labelled(fit.data, here)
-        rows = here.rm_texts(labels.problems, labels.completions)
-        held_out, parts = _split(labels, fit)
+        with hosts.together():
+            labels = questions.labelled(fit.data, here)
+            held_out, parts = _split(labels, fit)
+        hosts.same("the processes' data", {"fit.data": data.digest([*labels.problems, *labels.completions])})
         streams = [_stream(part, cfg.seed, use) for part, use in zip(parts, _ORDERS, strict=False)]
         epoch = -(-min(map(len, parts)) * len(parts) // fit.batch)
         total = fit.steps or round(epoch * fit.epochs) or 1
@@ -42,15 +44,20 @@ def fit_reward(cfg: Config) -> Result:
         update = jits.make_fit_update(trainee, total, here.mesh)
         score = jits.make_score(trainee.model, here.mesh)
 
+        def texts(some: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+            return here.rm_texts([labels.problems[i] for i in some], [labels.completions[i] for i in some])
+
         def step_fn(state: CooperState, step: int, time: Timeline) -> tuple[CooperState, dict[str, Any]]:
             some = np.concatenate([stream.take(fit.batch // len(streams)) for stream in streams])
-            batch = here.packed_pairs(0, [], [rows[i] for i in some], labels.label_R[some])
+            mine = here.dealt(some)
+            batch = here.packed_pairs(0, [], len(some), texts(mine), labels.label_R[mine])
             reward, record = update(state.reward, here.put(batch))
             time.device("fit", record)
             return CooperState(None, reward), {f"fit/{k}": v for k, v in record.items()}
 
         def evaluate(state: CooperState) -> Record:
-            score_R = in_batches(score, state.reward.params, [rows[i] for i in held_out], here)
+            asked = lambda places: texts(held_out[places])  # noqa: E731
+            score_R = in_batches(score, state.reward.params, asked, len(held_out), here)
             return _figures(score_R, labels.label_R[held_out])
 
         def seek(cursor: int) -> None:
@@ -89,7 +96,7 @@ def _split(labels: Labels, fit: Fit) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def _stream(part: np.ndarray, seed: int, use: Use) -> Stream[int]:
-    return Stream(part.tolist(), partial(keys.generator, seed, use), jax.process_index(), jax.process_count())
+    return Stream(part.tolist(), partial(keys.generator, seed, use))
 
 
 def _figures(score_R: np.ndarray, label_R: np.ndarray) -> Record:

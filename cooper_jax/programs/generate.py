@@ -13,7 +13,7 @@ from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Prompting, 
 from cooper_jax.device.keys import Use
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Problem
-from cooper_jax.mesh import sharding
+from cooper_jax.mesh import hosts, sharding
 from cooper_jax.run import machine, start
 from cooper_jax.run.sampler import Completion, Sampler
 
@@ -82,7 +82,8 @@ def generate(cfg: Generate) -> list[Completion]:
         )
         params = start.load_params(cfg.model, "policy", here.cfg.policy, here.mesh)
         sampler = Sampler(here, cfg.n, cfg.temperature, cfg.top_p, Use.GENERATE)
-        [(_, samples)] = sampler.batches(params, [problem])
+        [(_, mine)] = sampler.batches(params, [problem])
+        samples = [Completion(*sample) for some in hosts.gather(mine) for sample in some]
     if cfg.json:
         fields = ("text", "token_ids", "logprobs")
         print(json.dumps({"samples": [{name: getattr(s, name) for name in fields} for s in samples]}))

@@ -11,7 +11,7 @@ import tyro
 from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Scoring, Trainee, is_local, path, require
 from cooper_jax.device import jits
 from cooper_jax.host.text import benchmarks, encode
-from cooper_jax.mesh import sharding
+from cooper_jax.mesh import hosts, sharding
 from cooper_jax.run import machine, start
 from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import in_batches
@@ -67,10 +67,13 @@ def score(cfg: Score) -> Result:
         )
         params = start.load_params(cfg.model, "reward", here.cfg.reward, here.mesh)
         logits = jits.make_logits(here.cfg.reward.model, here.mesh)
-        logit_R = in_batches(logits, params, rows, here, "score").astype(float)
-    score_R = np.exp(-np.logaddexp(0.0, -logit_R))
-    with out.open("w") as file:
-        for one, logit in zip(score_R, logit_R, strict=True):
-            file.write(json.dumps({"score": float(one), "logit": float(logit)}) + "\n")
+        asked = lambda places: [rows[i] for i in places]  # noqa: E731
+        logit_R = in_batches(logits, params, asked, len(rows), here, "score").astype(float)
+        score_R = np.exp(-np.logaddexp(0.0, -logit_R))
+        with hosts.together():
+            if hosts.is_main():
+                with out.open("w") as file:
+                    for one, logit in zip(score_R, logit_R, strict=True):
+                        file.write(json.dumps({"score": float(one), "logit": float(logit)}) + "\n")
     print(f"wrote {out}: {len(rows)} rows, mean score {score_R.mean():.3f}")
     return Result(out, score_R)

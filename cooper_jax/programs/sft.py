@@ -14,7 +14,7 @@ from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
 from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.text import data, encode
 from cooper_jax.host.text.data import Problem
-from cooper_jax.mesh import sharding
+from cooper_jax.mesh import hosts, sharding
 from cooper_jax.run import loop, machine, questions, start
 from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import HeldOut
@@ -40,11 +40,13 @@ def sft(cfg: Config) -> Result:
         )
         state = start.initial_state(trainee, "policy", cfg.seed, cfg.sft.steps, here.mesh)
         update = jits.make_sft_update(trainee, cfg.sft.steps, here.mesh)
-        prompt, prompt_real, token, real = _examples(cfg, here)
+        with hosts.together():
+            prompt, prompt_real, token, real = _examples(cfg, here)
         held_out = HeldOut(here) if cfg.sft.task == "solve" else None
 
         def step_fn(state: CooperState, step: int, time: Timeline) -> tuple[CooperState, dict[str, Any]]:
             some = keys.generator(cfg.seed, Use.SFT_BATCH, step).choice(len(token), cfg.sft.batch)
+            some = here.mine(some.tolist())
             batch = Worked(prompt[some], prompt_real[some], token[some], real[some], cfg.sft.batch // size)
             policy, metrics = update(state.policy, here.put(batch))
             time.device("sft", metrics)
@@ -83,5 +85,5 @@ def _rewritings(
         for problem, text in zip(problems, texts, strict=True)
         if arithmetic.answer(text) == problem.reference
     ]
-    wrong = ArithmeticAssistant(cfg.assistant.kinds).rewrite(right, rng)
+    wrong = ArithmeticAssistant(cfg.assistant.kinds).rewrite(right, [rng] * len(right))
     return [Problem(f"{r.problem.question};{r.completion}", "") for r in right], [text or "" for text in wrong]
