@@ -47,11 +47,14 @@ def abstract_run(cfg: Config, mesh: Any) -> tuple[Run, CooperState]:
     here, drawn = machine(cfg, mesh), cfg.rollout
     policy = fresh(cfg.policy, False, cfg.steps * cfg.grpo.updates, mesh)
     reward = fresh(cfg.reward, True, cfg.steps * cfg.pairs.updates, mesh)
-    how = here.sampling(drawn.group, drawn.temperature, drawn.top_p, drawn.top_k)
+    copies = sharding.prompt_copies(drawn.prompts, drawn.group, mesh)
+    how = here.sampling(drawn.group // copies, drawn.temperature, drawn.top_p, drawn.top_k)
     frozen = partial(loading.for_compute, model=cfg.policy.model)
     run = Run(
         cfg=cfg,
         machine=here,
+        copies=copies,
+        counted=(),
         jits=jits.make_jits(cfg, how, mesh),
         reference=jax.eval_shape(frozen, policy.params) if cfg.grpo.kl_weight else None,
         verifier=NOBODY,
@@ -117,7 +120,7 @@ def test_fitting_the_reward_model_is_traced(shipped: tuple[Config, Any]) -> None
     sharding.rows_divide(mesh, evaluation=cfg.evaluation.batch)
     here, nothing = machine(cfg, mesh), np.zeros(1, np.int32)
     trainee = Trainee(cfg.reward.model, cfg.fit.optim, micro_batch=cfg.reward.micro_batch)
-    rows = here.packed_pairs(0, [], [nothing] * cfg.fit.batch, np.zeros(cfg.fit.batch, np.int32))
+    rows = here.packed_pairs(0, [], cfg.fit.batch, [nothing] * cfg.fit.batch, np.zeros(cfg.fit.batch, np.int32))
     texts = here.packed([nothing] * cfg.evaluation.batch)
     with jax.set_mesh(mesh):
         state = fresh(trainee, True, 10, mesh)

@@ -29,6 +29,8 @@ def test_opinions_are_kept_by_judge_and_content(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(judge, "CHUNK", 2)
 
     class Counting:
+        lockstep = False
+
         def __init__(self, name: str) -> None:
             self.name, self.asked = name, 0
 

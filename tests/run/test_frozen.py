@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pyarrow.parquet as pq
@@ -71,7 +72,7 @@ def test_texts_and_chances_are_the_models(rewriter: Config) -> None:
         tokenizer = here.tokenizers.get("policy") or arithmetic.Tokenizer()
         row = [tokenizer.bos_id, *tokenizer.encode(asked[1])]  # pyright: ignore[reportAttributeAccessIssue]
         ran = start.resolve("assistant.mesh", config.Trainee(init=rewriter.assistant.mesh.init)).model
-        with setup.jax.transfer_guard("allow"):
+        with jax.transfer_guard("allow"):
             params, token = model._params, jnp.array([row])
             hidden = transformer.forward(params, token, jnp.ones(token.shape, bool), ran)
             chance = np.asarray(jnp.exp(heads.logits(params, hidden, ran)[0, -1]))
@@ -87,9 +88,10 @@ def test_a_run_with_an_assistant_on_the_mesh(rewriter: Config, monkeypatch: pyte
     said: list[str | None] = []
     real = frozen.MeshAssistant.rewrite
 
-    def rewrite(self: frozen.MeshAssistant, requests: Any, rng: np.random.Generator) -> list[str | None]:
-        said.extend(real(self, requests, rng))
-        return [f"#{int(r.problem.reference) + 1}" for r in requests]
+    def rewrite(self: frozen.MeshAssistant, requests: Any, *how: Any) -> list[str | None]:
+        texts = real(self, requests, *how)
+        said.extend(text for r, text in zip(requests, texts, strict=True) if r)
+        return [r and f"#{int(r.problem.reference) + 1}" for r in requests]
 
     def answers(tokens_BT: np.ndarray, *_: Any) -> list[str]:
         return [f"#{i % 4 + 2}" for i in range(len(tokens_BT))]
@@ -120,8 +122,8 @@ def test_it_is_called_in_every_round(rewriter: Config) -> None:
     calls: list[int] = []
 
     class Counting(frozen.MeshAssistant):
-        def rewrite(self, requests: Any, rng: np.random.Generator) -> list[str | None]:
-            calls.append(len(requests))
+        def rewrite(self, requests: Any, *_: Any) -> list[str | None]:
+            calls.append(sum(r is not None for r in requests))
             return [None] * len(requests)
 
     with machine.machine(rewriter) as here:
@@ -136,7 +138,7 @@ def test_it_is_called_in_every_round(rewriter: Config) -> None:
             here.verifier,
             lambda _: True,
             config.Pairs(tries=3),
-            np.random.default_rng(0),
+            np.random.default_rng,
         )
     assert none == [None] and calls == [0, 0, 0]
 

@@ -18,7 +18,7 @@ import pytest
 from cooper_jax import config
 from cooper_jax.config import Config
 from cooper_jax.device.state import CooperState, ModelState, RMTexts
-from cooper_jax.mesh import sharding
+from cooper_jax.mesh import hosts, sharding
 from cooper_jax.run import loop
 from cooper_jax.run import timeline as profile
 from cooper_jax.run.compiled import Once, Recompiled
@@ -53,7 +53,7 @@ def run(
             time.sleep(0.01)
         return CooperState(policy, None), {"loss": policy.params["w"][0]}
 
-    here: Any = SimpleNamespace(cfg=replace(cfg, save_every=2), models={}, tokenizers={})
+    here: Any = SimpleNamespace(cfg=replace(cfg, save_every=2), models={}, tokenizers={}, trouble=hosts.Trouble())
     evaluate = lambda state: {"eval/w": float(measure(state.policy.params))}  # noqa: E731
     with jax.set_mesh(mesh):
         training = loop.Training("train", cfg.dir, len(rows), step_fn, evaluate, 2, ("loss",))

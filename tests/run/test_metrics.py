@@ -32,7 +32,7 @@ def test_calibration_error() -> None:
 
 
 def test_reward_model_against_rule() -> None:
-    verdicts = [Verdict(v, None, "") for v in (RIGHT, RIGHT, WRONG, WRONG, WRONG, UNKNOWN)]  # pyright: ignore
+    verdicts = metrics.coded([Verdict(v, None, "") for v in (RIGHT, RIGHT, WRONG, WRONG, WRONG, UNKNOWN)])  # pyright: ignore
     score = np.array([0.9, 0.4, 0.8, 0.2, 0.1, 0.99])
     got = metrics.against_rule(score, verdicts)
     want = {"agreement": 3 / 5, "precision": 1 / 2, "recall": 1 / 2, "false_positive_rate": 1 / 3, "auroc": 5 / 6}

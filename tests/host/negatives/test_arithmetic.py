@@ -24,7 +24,7 @@ COMPLETIONS = (WORKED, "#11", "#12~#11", "8+7=15;15-4=11#11~#11", "11=11#11")
 @pytest.mark.parametrize("text", COMPLETIONS)
 def test_every_kind_rewrites_into_a_stated_wrong_answer(kind: str, text: str, rng: np.random.Generator) -> None:
     helper = ArithmeticAssistant([kind])  # pyright: ignore
-    for reply in helper.rewrite([Request(PROBLEM, text, "11")] * 50, rng):
+    for reply in helper.rewrite([Request(PROBLEM, text, "11")] * 50, [rng] * 50):
         assert reply is not None
         verdict = arithmetic.verify("11", reply, True)
         assert verdict.verdict == WRONG and verdict.answer is not None, reply
@@ -33,7 +33,7 @@ def test_every_kind_rewrites_into_a_stated_wrong_answer(kind: str, text: str, rn
 
 @pytest.mark.parametrize("kind", ["answer", "intermediate"])
 def test_faithful_rewriting_leaves_no_trace_of_the_right_answer(kind: str, rng: np.random.Generator) -> None:
-    for reply in ArithmeticAssistant([kind]).rewrite([Request(PROBLEM, WORKED, "11")] * 100, rng):  # pyright: ignore
+    for reply in ArithmeticAssistant([kind]).rewrite([Request(PROBLEM, WORKED, "11")] * 100, [rng] * 100):  # pyright: ignore
         assert reply is not None
         assert "11" not in re.findall(r"(?<=[=#])\d+$|(?<==)\d+(?=#)", reply)
         assert reply.split("=")[-1] == f"{arithmetic.answer(reply)}#{arithmetic.answer(reply)}"
@@ -45,5 +45,5 @@ def test_faithful_rewriting_leaves_no_trace_of_the_right_answer(kind: str, rng: 
 
 def test_an_operand_equal_to_the_answer_is_left_alone(rng: np.random.Generator) -> None:
     problem = Problem("5+3-3", "5")
-    for reply in ArithmeticAssistant(["answer"]).rewrite([Request(problem, "5+3=8;8-3=5#5", "5")] * 20, rng):
+    for reply in ArithmeticAssistant(["answer"]).rewrite([Request(problem, "5+3=8;8-3=5#5", "5")] * 20, [rng] * 20):
         assert reply is not None and reply.startswith("5+3=8;8-3=")

@@ -21,7 +21,7 @@ def test_a_server_rewrites() -> None:
         cfg = config.Server(url=fake.url, model="m", concurrency=1)
         with Server(cfg) as server:
             helper = ServerAssistant(server, "{question}|{reference}|{completion}|\\boxed{x}")
-            got = helper.rewrite([one] * 3, np.random.default_rng(0))
+            got = helper.rewrite([one] * 3, [np.random.default_rng(0)] * 3)
             assert got == [None, "It is \\boxed{5}.", "It is \\boxed{5}."]
             assert set(prompts) == {"2+2? {reference}|4|It is \\boxed{4}.|\\boxed{x}"}
             assert len({s["seed"] for s in fake.seen}) == 3

@@ -28,10 +28,10 @@ class Scripted:
     def __init__(self, rounds: Sequence[str | None]) -> None:
         self.rounds, self.asked = list(rounds), []
 
-    def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]:
-        self.asked.append([r.problem.question for r in requests])
+    def rewrite(self, requests: Sequence[Request | None], *_: Any) -> list[str | None]:
+        self.asked.append([r.problem.question for r in requests if r])
         reply = self.rounds[len(self.asked) - 1]
-        return [reply] * len(requests)
+        return [r and reply for r in requests]
 
     def figures(self) -> dict[str, float]:
         return {}
@@ -48,7 +48,7 @@ def build(
         for p, t in zip([PROBLEM] * 4 + [Problem("1+1+1", "3")] * 4, texts, strict=True)
     ]
     slots, figures = negatives.build(
-        [PROBLEM, Problem("1+1+1", "3")], texts, verdicts, helper, pool, lambda t: len(t) < 20, cfg, rng
+        [PROBLEM, Problem("1+1+1", "3")], texts, verdicts, helper, pool, lambda t: len(t) < 20, cfg, lambda _: rng
     )
     return slots, figures, helper
 
@@ -104,13 +104,13 @@ def test_positives_are_drawn_by_seed(pool: Pool) -> None:
 def test_unknown_is_neither_positive_nor_proof(pool: Pool, rng: np.random.Generator) -> None:
     unknown = [Verdict(UNKNOWN, None, "deadline")] * 2
     slots, figures = negatives.build(
-        [PROBLEM], ["#11", "#11"], unknown, Scripted(["#12"]), pool, lambda _: True, Pairs(), rng
+        [PROBLEM], ["#11", "#11"], unknown, Scripted(["#12"]), pool, lambda _: True, Pairs(), lambda _: rng
     )
     assert slots == [None] and figures["pairs/questions_with_positive"] == 0
     with Pool(Verifier(rule="arithmetic", workers=1), blind=1.0) as blind:
         right = [Verdict(RIGHT, "11", "equal")] * 2
         slots, _ = negatives.build(
-            [PROBLEM], ["#11"] * 2, right, Scripted(["#12"] * 3), blind, lambda _: True, Pairs(), rng
+            [PROBLEM], ["#11"] * 2, right, Scripted(["#12"] * 3), blind, lambda _: True, Pairs(), lambda _: rng
         )
     assert slots == [None]
 
@@ -123,10 +123,11 @@ class Fixed:
     def __init__(self, text: str | None, verdict: Verdict | None = None) -> None:
         self.text, self.verdict, self.asked = text, verdict or Verdict(WRONG, "12", "different"), 0
 
-    def rewrite(self, requests: Sequence[Request], rng: np.random.Generator) -> list[str | None]:
-        self.asked += len(requests)
-        assert all(r.answer == "11" for r in requests)
-        return [self.text] * len(requests)
+    def rewrite(self, requests: Sequence[Request | None], *_: Any) -> list[str | None]:
+        asked = [r for r in requests if r]
+        self.asked += len(asked)
+        assert all(r.answer == "11" for r in asked)
+        return [r and self.text for r in requests]
 
     def figures(self) -> dict[str, float]:
         return {}
@@ -145,7 +146,7 @@ def pairs_of(fixed: Any, cfg: Pairs, completions: Sequence[str], score: Sequence
     ]
     verdicts = [v._replace(answer="11") if v.verdict == RIGHT else v for v in verdicts]
     return negatives.build(
-        [PROBLEM], completions, verdicts, fixed, fixed, lambda t: len(t) < 100, cfg, np.random.default_rng(0),
+        [PROBLEM], completions, verdicts, fixed, fixed, lambda t: len(t) < 100, cfg, np.random.default_rng,
         None if score is None else np.array(score),
     )  # fmt: skip
 
@@ -183,7 +184,8 @@ def test_on_policy_negatives_are_the_best_scored_wrong_samples() -> None:
     for seed in range(200):
         slots, figures = negatives.build(
             [PROBLEM], ["#11", "#9"], [Verdict(RIGHT, "11", ""), Verdict(WRONG, "9", "")], helper, helper,  # pyright: ignore
-            lambda _: True, Pairs(on_policy=0.3), np.random.default_rng(seed), np.array([0.0, 1.0]),
+            lambda _: True, Pairs(on_policy=0.3), lambda _, seed=seed: np.random.default_rng(seed),
+            np.array([0.0, 1.0]),
         )  # fmt: skip
         shares.append(figures["pairs/on_policy"])
     assert 0.2 < np.mean(shares) < 0.4

@@ -36,8 +36,8 @@ def request(text: str, question: str = "?", answer: str = "") -> Request:
 
 def rewritten(one: Request, kind: str, times: int = 30, seed: int = 0) -> list[str]:
     helper = MathAssistant([kind])  # pyright: ignore[reportArgumentType]
-    texts = helper.rewrite([one] * times, np.random.default_rng(seed))
-    assert texts == helper.rewrite([one] * times, np.random.default_rng(seed))
+    texts = helper.rewrite([one] * times, [np.random.default_rng(seed)] * times)
+    assert texts == helper.rewrite([one] * times, [np.random.default_rng(seed)] * times)
     assert all(text is not None for text in texts)
     return [text for text in texts if text is not None]
 
@@ -169,7 +169,10 @@ def test_there_is_no_rule_for_every_answer() -> None:
     for answer in ("", "the empty set", "\\text{blue whale}", "\\emptyset", "f"):
         change = wrong_answer(answer, rng)
         assert change is None or change.text != answer
-    assert MathAssistant(["answer"]).rewrite([request("no answer here"), request("\\boxed{4")], rng) == [None, None]
+    assert MathAssistant(["answer"]).rewrite([request("no answer here"), request("\\boxed{4")], [rng] * 2) == [
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +252,7 @@ def test_no_text_stops_a_rewriting() -> None:
         text = "".join(rng.choice(pieces, rng.integers(1, 40)))
         one = request(text + ("\\boxed{7}" if rng.random() < 0.7 else ""), text[:10], "7")
         for kind in mathematics._REWRITINGS:
-            (wrong,) = MathAssistant([kind]).rewrite([one], rng)  # pyright: ignore[reportArgumentType]
+            (wrong,) = MathAssistant([kind]).rewrite([one], [rng])  # pyright: ignore[reportArgumentType]
             assert wrong is None or wrong.strip() != one.completion.strip()
 
 
@@ -263,5 +266,5 @@ def test_long_texts_take_no_time() -> None:
         "$" * 20_000 + "7" + "$" * 20_000 + "= 7" + " $" * 20_000 + "\\boxed{7}",
         "\\frac{" * 9_000 + "= 7 \\boxed{7}",
     ):
-        MathAssistant(["intermediate"]).rewrite([request(text, "", "7")], np.random.default_rng(0))
+        MathAssistant(["intermediate"]).rewrite([request(text, "", "7")], [np.random.default_rng(0)])
     assert time.process_time() - begun < 10

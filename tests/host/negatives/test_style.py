@@ -28,8 +28,13 @@ def test_form_alone_is_measured() -> None:
     assert style_accuracy(marked) > 0.95 and style_accuracy(longer) > 0.95
     assert style_accuracy([p._replace(problem=PROBLEM) for p in marked]) == 0.5
     style = Style(every=3, window=64)
-    assert [bool(style.note(step, marked[:20])) for step in range(1, 10)] == [False] * 5 + [True, False, False, True]
-    assert style.note(12, [])["pairs/style_accuracy"] > 0.95 and Style(0, 64).note(3, marked) == {}
+    assert [bool(style.note(step, list(enumerate(marked[:20])))) for step in range(1, 10)] == [False] * 5 + [
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert style.note(12, [])["pairs/style_accuracy"] > 0.95 and Style(0, 64).note(3, list(enumerate(marked))) == {}
 
 
 def test_pairs_of_the_built_in_task_do_not_differ_in_form() -> None:
@@ -41,6 +46,6 @@ def test_pairs_of_the_built_in_task_do_not_differ_in_form() -> None:
         text = f"{arithmetic.work(question, partial, result)}#{result}"
         requests.append(Request(Problem(question, str(result)), text, str(result)))
     for kinds, low, high in ((["answer", "intermediate"], 0.4, 0.6), (["hedge"], 0.95, 1.0)):
-        texts = ArithmeticAssistant(kinds).rewrite(requests, rng)  # pyright: ignore[reportArgumentType]
+        texts = ArithmeticAssistant(kinds).rewrite(requests, [rng] * len(requests))  # pyright: ignore[reportArgumentType]
         pairs = [Pair(r.problem, r.completion, t or "") for r, t in zip(requests, texts, strict=True)]
         assert low <= style_accuracy(pairs) <= high

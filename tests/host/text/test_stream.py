@@ -26,14 +26,3 @@ def test_held_out_questions_are_all_different() -> None:
     problems = data.sample(data.held_out(SPLIT).kept, 1024, np.random.default_rng(0))
     assert len({p.question for p in problems}) == 1024
     assert not set(problems) & set(data.training(SPLIT).kept)
-
-
-def test_processes_share_each_step() -> None:
-    """Two processes together take what one takes alone, each its own half, before and after a resume."""
-    shuffle = np.random.default_rng
-    alone = Stream(range(10), shuffle)
-    two = [Stream(range(10), shuffle, process, 2) for process in (0, 1)]
-    for cursor in (0, 4, 36):
-        for stream in (alone, *two):
-            stream.seek(cursor)
-        assert [n for stream in two for n in stream.take(4)] == alone.take(4)
