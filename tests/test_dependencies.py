@@ -38,7 +38,7 @@ def imported(files: Iterable[Path]) -> dict[str, Path]:
                 found |= {alias.name.split(".")[0]: file for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found[node.module.split(".")[0]] = file
-    own = {"cooper_jax", *(file.stem for file in (ROOT / "tests").glob("*.py"))}
+    own = {"cooper_jax", *(file.stem for folder in ("tests", "benchmarks") for file in (ROOT / folder).glob("*.py"))}
     owners = packages_distributions()
     return {
         canonical(owners.get(name, [name])[0]): file
