@@ -94,6 +94,8 @@ def figures(run: Run, record: dict[str, Any]) -> dict[str, Any]:
     if run.cfg.train_reward:
         record |= dict(zip(run.counted, count_N.tolist(), strict=True))
         record["pairs/valid_rate"] = record["pairs/valid"] / record.pop("pairs/slots")
+    if not record.get("pairs/valid", 1):  # Accuracy and margin of no pair would be 0.
+        return {name: value for name, value in record.items() if not name.startswith("rm_update/")}
     return record
 
 
@@ -102,7 +104,7 @@ def train(cfg: Config) -> Result:
     models = {"policy": cfg.policy} | ({"reward": cfg.reward} if cfg.reward_source == "model" else {})
     with machine.machine(cfg, **models) as here:
         cfg = here.cfg
-        run, policy, reward = setup.cooper_run(cfg, here)
+        run = setup.cooper_run(cfg, here)
         held_out = HeldOut(here)
         starvation = negatives.Starvation(cfg.pairs, partial(log.history, cfg.dir))
 
@@ -113,6 +115,9 @@ def train(cfg: Config) -> Result:
             program="train",
             dir=cfg.dir,
             steps=cfg.steps,
+            fresh=partial(setup.fresh, run),
+            resumed=partial(setup.resumed, run),
+            inputs=run.inputs,
             step_fn=step_fn,
             figures=partial(figures, run),
             check=starvation.note if cfg.train_reward else lambda *_: None,
@@ -123,7 +128,7 @@ def train(cfg: Config) -> Result:
             cursor=lambda: run.stream.cursor,
             programs=partial(programs, run),
         )
-        return loop.run(training, here, CooperState(policy, reward))
+        return loop.run(training, here)
 
 
 def programs(run: Run, state: CooperState) -> Programs:
@@ -200,10 +205,12 @@ def _update(
     """`times` updates on one batch; metrics of the last, but the drift from the sampler of the first, which should
     have none."""
     state, first = update(state, batch)
-    last = first
+    last, skipped = first, first["skipped"]
     for _ in range(times - 1):
         state, last = update(state, batch)
-    return state, last | {name: value for name, value in first.items() if name.startswith("sampler")}
+        skipped += last["skipped"]
+    of_first = {name: value for name, value in first.items() if name.startswith("sampler")}
+    return state, last | of_first | {"skipped": skipped}
 
 
 def _pairs(run: Run, slots: Sequence[negatives.Pair | None], step: int) -> PairBatch:

@@ -185,7 +185,8 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
             return [r and f"#{int(r.answer) + 1}" for r in requests]
 
     with machine.machine(lucky, policy=lucky.policy, reward=lucky.reward) as here:
-        run, policy, reward = setup.cooper_run(lucky, here)
+        run = setup.cooper_run(lucky, here)
+        state = setup.fresh(run)
         real, fetch = run.jits.policy_update, cooper.fetch
 
         def update(state: Any, batch: Any) -> Any:
@@ -200,7 +201,6 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
         monkeypatch.setattr(cooper, "fetch", watched)
         run.jits = replace(run.jits, policy_update=update)
         run.assistant = Noting()
-        state = cooper.CooperState(policy, reward)
         _, record = cooper.cooper_step(state, run.stream.take(8), 0, run, Timeline())
         assert order == ["tokens", "assistant, update under way"]
         logged = cooper.figures(run, jax.device_get(record))

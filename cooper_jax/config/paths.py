@@ -70,6 +70,16 @@ def folder_here(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         yield Path(made)
 
 
+def write(place: Path, text: str) -> None:
+    """Write `text` whole: a kill leaves the file of before, or this one."""
+    if not is_local(place):
+        place.write_text(text)
+        return
+    part = place.with_name(f"{place.name}.part")
+    part.write_text(text)
+    part.replace(place)
+
+
 def copy(file: Path, to: Path) -> None:
     """Write a copy of `file` at `to`; either may be anywhere."""
     with file.open("rb") as source, to.open("wb") as target:

@@ -7,7 +7,7 @@ _SAMPLER = ("rollout.prompt_len", "rollout.completion_len", "rollout.cache", "ev
 _HELD_OUT = (
     "evaluation.questions", "evaluation.samples", "evaluation.batch", "evaluation.temperatures", "evaluation.top_p",
 )  # fmt: skip
-_LOOP = ("save_every", "keep", "profile", "watchdog", "log")
+_LOOP = ("save_every", "keep", "max_skipped", "profile", "watchdog", "log")
 
 READS: dict[str, tuple[str, ...]] = {
     "sft": (

@@ -45,6 +45,8 @@ class Config:
     """Checkpoint every so many steps, and always after the last."""
     keep: int = 2
     """Checkpoints kept."""
+    max_skipped: int = 3
+    """Steps in a row whose update is left out, since its gradient is not finite, that end a run."""
     compile_cache: str = "~/.cache/cooper_jax"
     """Compiled programs are kept here between runs; empty: not kept. JAX_COMPILATION_CACHE_DIR goes before it."""
     profile: int = 0
@@ -57,7 +59,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("steps", "save_every", "keep"):
+        for name in ("steps", "save_every", "keep", "max_skipped"):
             value = getattr(self, name)
             require(value >= 1, f"{name} = {value}: must be at least 1")
         for name in ("eval_every", "profile", "watchdog"):

@@ -180,6 +180,19 @@ def state_shardings(trainee: Trainee, scored: bool, total: int, mesh: Mesh) -> M
     return ModelState(updates=whole, params=layout, opt_state=opt_state)
 
 
+@cache
+def make_checksum() -> Callable[[Any], jax.Array]:
+    """Jitted uint32 sum of all bits of 32-bit arrays, each array with a weight of its own; layouts do not matter."""
+
+    def total(tree: Any) -> jax.Array:
+        as_bits = lambda x: jax.lax.bitcast_convert_type(x, jnp.uint32)  # noqa: E731
+        sums = [jnp.sum(as_bits(x), dtype=jnp.uint32) for x in jax.tree.leaves(tree)]
+        weight_N = jnp.arange(len(sums), dtype=jnp.uint32) * 2 + 1
+        return jnp.sum(weight_N * jnp.stack(sums), dtype=jnp.uint32)
+
+    return jax.jit(total)
+
+
 def make_zeros(like: Any) -> Callable[[], Any]:
     """Jitted zeros, laid out as the abstract tree `like`."""
     zeros = lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)  # noqa: E731

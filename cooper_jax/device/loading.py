@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
@@ -19,9 +20,17 @@ def init_state(trainee: Trainee, scored: bool, mesh: Mesh, key_data: np.ndarray,
     return jits.make_init(trainee, scored, updates, mesh)(sharding.put(key_data, mesh))
 
 
-def abstract_params(trainee: Trainee, scored: bool, mesh: Mesh) -> Any:
-    """Shapes, types and shardings of a model's weights."""
-    return weights.abstract(trainee.model, scored, mesh)
+def abstract_state(trainee: Trainee, scored: bool, mesh: Mesh, updates: int) -> ModelState:
+    """Shapes, types and shardings of a state, of which nothing is made."""
+    key = jax.ShapeDtypeStruct((2,), np.uint32)
+    shapes = jax.eval_shape(jits.make_init(trainee, scored, updates, mesh), key)
+    lie = lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)  # noqa: E731
+    return jax.tree.map(lie, shapes, jits.state_shardings(trainee, scored, updates, mesh))
+
+
+def checksum(params: Any) -> int:
+    """A number that changes with any bit of `params`, whatever their layout."""
+    return int(sharding.fetch(jits.make_checksum()(params)))
 
 
 def blank(like: Any) -> Any:

@@ -33,16 +33,18 @@ def update(
     micro-batches.
 
     `loss_fn` gives the loss and sums of metrics; "weight" is the sum of the batch's weights, by which the metrics (not
-    the loss) are divided. A batch that weighs nothing leaves the state as it was, to the bit.
+    the loss) are divided. A batch that weighs nothing leaves the state as it was, to the bit; so does one
+    whose gradient or step is not finite, which counts as `skipped`.
     """
     grads, sums = optim.accumulate(loss_fn, state.params, batch, parts, used)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     moved = ModelState(state.updates + 1, optax.apply_updates(state.params, updates), opt_state)
-    weight = sums.pop("weight")
-    state = jax.tree.map(partial(jnp.where, weight > 0), moved, state)
+    weight, norm = sums.pop("weight"), optax.tree.norm(grads)
+    finite = jnp.isfinite(norm) & jnp.isfinite(optax.tree.norm(updates))
+    state = jax.tree.map(partial(jnp.where, finite & (weight > 0)), moved, state)
     loss = sums.pop("loss")
     metrics = {name: total / jnp.where(weight > 0, weight, 1.0) for name, total in sums.items()}
-    return state, {"loss": loss, "grad_norm": optax.tree.norm(grads), **metrics}
+    return state, {"loss": loss, "grad_norm": norm, "skipped": 1.0 - finite, **metrics}
 
 
 def policy_update(state: ModelState, batch: PolicyBatch, **how: Any) -> tuple[ModelState, Metrics]:

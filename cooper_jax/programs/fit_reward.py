@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cooper_jax.config import Config, Fit, require
-from cooper_jax.device import jits, keys
+from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState
 from cooper_jax.host.text import data
@@ -40,7 +40,6 @@ def fit_reward(cfg: Config) -> Result:
         epoch = -(-min(map(len, parts)) * len(parts) // fit.batch)
         total = fit.steps or round(epoch * fit.epochs) or 1
 
-        state = start.initial_state(trainee, "reward", cfg.seed, total, here.mesh)
         update = jits.make_fit_update(trainee, total, here.mesh)
         score = jits.make_score(trainee.model, here.mesh)
 
@@ -68,6 +67,9 @@ def fit_reward(cfg: Config) -> Result:
             program="fit-reward",
             dir=fit.dir,
             steps=total,
+            fresh=lambda: CooperState(None, start.initial_state(trainee, "reward", cfg.seed, total, here.mesh)),
+            resumed=lambda: CooperState(None, loading.abstract_state(trainee, True, here.mesh, total)),
+            inputs={"fit.data": data.digest([*labels.problems, *labels.completions])},
             step_fn=step_fn,
             evaluate=evaluate,
             eval_every=fit.eval_every or epoch,
@@ -76,7 +78,7 @@ def fit_reward(cfg: Config) -> Result:
             cursor=lambda: streams[0].cursor,
             best="eval/accuracy",
         )
-        return loop.run(training, here, CooperState(None, state))
+        return loop.run(training, here)
 
 
 _ORDERS = (Use.FIT_ORDER, Use.FIT_ORDER_RIGHT)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cooper_jax.config import Config, require
-from cooper_jax.device import jits, keys
+from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState, Worked
 from cooper_jax.host import arithmetic
@@ -38,8 +38,8 @@ def sft(cfg: Config) -> Result:
             f"policy.micro_batch = {size} does not divide sft.batch = {cfg.sft.batch}; use a divisor of it, or 0 for "
             "the whole batch",
         )
-        state = start.initial_state(trainee, "policy", cfg.seed, cfg.sft.steps, here.mesh)
-        update = jits.make_sft_update(trainee, cfg.sft.steps, here.mesh)
+        total = cfg.sft.steps
+        update = jits.make_sft_update(trainee, total, here.mesh)
         with hosts.together():
             prompt, prompt_real, token, real = _examples(cfg, here)
         held_out = HeldOut(here) if cfg.sft.task == "solve" else None
@@ -56,12 +56,14 @@ def sft(cfg: Config) -> Result:
             program="sft",
             dir=cfg.sft.dir,
             steps=cfg.sft.steps,
+            fresh=lambda: CooperState(start.initial_state(trainee, "policy", cfg.seed, total, here.mesh), None),
+            resumed=lambda: CooperState(loading.abstract_state(trainee, False, here.mesh, total), None),
             step_fn=step_fn,
             evaluate=lambda state: held_out.accuracy(state.policy.params) if held_out else {},
-            eval_every=0,
+            eval_every=total,
             shown=("sft/loss", "eval/accuracy"),
         )
-        return loop.run(training, here, CooperState(state, None))
+        return loop.run(training, here)
 
 
 def _examples(cfg: Config, here: Machine) -> tuple[np.ndarray, ...]:

@@ -6,12 +6,25 @@ from typing import Any, NamedTuple
 
 from cooper_jax import config
 from cooper_jax.config import Config, UserError, path, require
-from cooper_jax.config.paths import copy_files
+from cooper_jax.config.paths import copy_files, write
+from cooper_jax.mesh import hosts
 from cooper_jax.model import hf
 
 # What may differ when a run is continued: none of it changes the numbers of a step.
-_FREE = ("steps", "dir", "eval_every", "save_every", "keep", "compile_cache", "profile", "log", "evaluation", "mesh")
-_FREE += ("watchdog", "verifier.workers", "verifier.deadline", "pairs.style", "pairs.min_valid_rate", "pairs.patience")
+_FREE = (
+    "steps",
+    "dir",
+    "eval_every",
+    "save_every",
+    "keep",
+    "max_skipped",
+    "compile_cache",
+    "profile",
+    "log",
+    "evaluation",
+    "mesh",
+)
+_FREE += ("watchdog", "verifier.workers", "pairs.style", "pairs.min_valid_rate", "pairs.patience")
 _FREE += tuple(
     f"assistant.server.{name}"
     for name in ("url", "key_env", "concurrency", "deadline", "retries", "backoff", "longest_wait", "breaker", "cache")
@@ -37,7 +50,7 @@ def make_dir(run_dir: str) -> None:
 
 def write_config(cfg: Config, run_dir: str) -> None:
     """Write the resolved configuration, `config.json`."""
-    (path(run_dir) / "config.json").write_text(config.to_json(cfg))
+    write(path(run_dir) / "config.json", config.to_json(cfg))
 
 
 def tokenizer(run_dir: str | Path, item: str) -> Path:
@@ -58,9 +71,26 @@ def keep_origin(run_dir: str, item: str, where: str) -> None:
         copy_files(source, origin(run_dir, item), names)
 
 
+def same_inputs(found: dict[str, Any], run_dir: str, continued: bool) -> None:
+    """Keep hashes of what a run starts from in `inputs.json`.
+
+    Raises UserError where a run that is continued finds others; what it does not read may differ.
+    """
+    file = path(run_dir) / "inputs.json"
+    kept = json.loads(file.read_text()) if continued and file.is_file() else {}
+    changed = [name for name, value in found.items() if kept.get(name, value) != value]
+    require(
+        not changed,
+        f"{run_dir} holds a run that started from another {', another '.join(changed)}: that file or folder has "
+        "changed since; put back what it was to continue, or give another directory to start anew",
+    )
+    if hosts.is_main():
+        write(file, json.dumps(found | kept, indent=2) + "\n")
+
+
 def same_settings(cfg: Config, run_dir: str, program: str) -> None:
     """Raise UserError where the run that stands in `run_dir` had other settings, of those that `program` reads."""
-    old = config.flat(json.loads((path(run_dir) / "config.json").read_text()))
+    old = config.flat(json.loads(config.to_json(config.from_json(path(run_dir) / "config.json"))))
     new = config.flat(json.loads(config.to_json(cfg)))
     changed = [
         f"{name} was {old.get(name)!r}, now {new.get(name)!r}"

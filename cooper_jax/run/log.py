@@ -109,18 +109,10 @@ def history(run_dir: str, last: int) -> list[Record]:
 def finish(
     metrics: dict[str, Any], timeline: Timeline, figures: Callable[[dict[str, Any]], dict[str, Any]] = dict
 ) -> Record:
-    """Wait for a step: what `figures` makes of its metrics, as floats, and the seconds of its phases.
-
-    Raises UserError where a loss is no longer a number.
-    """
-    record = {name: float(value) for name, value in figures(jax.device_get(metrics)).items()} | timeline.seconds()
-    for name, value in record.items():
-        if name.endswith("loss") and not np.isfinite(value):
-            raise UserError(
-                f"{name} = {value}: training has diverged; lower the learning rate, "
-                "and continue from the last checkpoint by running the same command",
-                agreed=True,
-            )
+    """Wait for a step: what `figures` makes of its metrics, as floats, and the seconds of its phases. What is no finite
+    number is left out."""
+    found = {name: float(value) for name, value in figures(jax.device_get(metrics)).items()}
+    record = {name: value for name, value in found.items() if np.isfinite(value)} | timeline.seconds()
     if "completion/tokens" in record:
         record["tokens_per_second"] = record["completion/tokens"] / record["seconds/step"]
     return record

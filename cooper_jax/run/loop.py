@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -36,10 +36,14 @@ class Training:
     dir: str
     """Run directory."""
     steps: int
+    fresh: Callable[[], CooperState]
+    """Makes the first state."""
+    resumed: Callable[[], CooperState]
+    """Shapes, types and shardings of a state: one that is restored is never beside another."""
     step_fn: StepFn
     """Takes one step (counted from 0) and returns metrics still on the device."""
     evaluate: Callable[[CooperState], Record]
-    """Held-out figures, every `eval_every` steps (0: never) and after the last."""
+    """Held-out figures, every `eval_every` steps and after the last; 0: never."""
     eval_every: int
     shown: tuple[str, ...]
     """Figures beside the progress bar."""
@@ -50,6 +54,8 @@ class Training:
     seek: Callable[[int], None] = lambda _: None
     """Set the place in the data, which `cursor` reads."""
     cursor: Callable[[], int] = lambda: 0
+    inputs: dict[str, Any] = field(default_factory=dict)
+    """What a run that is continued must find as it was, once `fresh` or `resumed` has been called."""
     best: str = ""
     """A figure of `evaluate`: the state at its greatest is kept too, for `checkpoint.load_params`."""
     programs: Callable[[CooperState], Programs] = lambda _: {}
@@ -62,7 +68,7 @@ class Interrupted(UserError):
     exit_code = 130
 
 
-def run(training: Training, here: Machine, state: CooperState) -> Result:
+def run(training: Training, here: Machine) -> Result:
     """Bring the run in its directory to `training.steps` steps; its figures are those of the last.
 
     What an export needs beside the weights is copied into the directory: tokenizers, and what was said of the models
@@ -78,12 +84,15 @@ def run(training: Training, here: Machine, state: CooperState) -> Result:
         with hosts.together():
             if hosts.is_main():
                 _describe(training, here)
-        if start:
-            state, place = checkpoints.restore(start, state)
-            training.seek(place)
         if start >= training.steps:
             print(f"{training.program}: {training.dir} already has its {training.steps} steps")
         else:
+            state = training.resumed() if start else training.fresh()
+            with hosts.together():
+                directory.same_inputs(training.inputs, training.dir, start > 0)
+            if start:
+                state, place = checkpoints.restore(start, state)
+                training.seek(place)
             ahead(training.programs(state))
             _steps(training, here, checkpoints, state, start)
     records = log.history(training.dir, training.steps) if hosts.is_main() else []
@@ -112,50 +121,64 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
         _until_signal() as stopped,
         Watchdog(cfg.watchdog) as watchdog,
     ):
-        flags = _Flags(training, here, stopped)
+        flags, write = _Flags(training, here, stopped), _Log(training, here, writer)
         for done in range(start + 1, steps + 1):
             timeline = Timeline(after=timeline)
             with once("step", done), profile.step(done, timeline):
                 state, record = training.step_fn(state, done - 1, timeline)
                 if late:
                     with timeline.host("log"):
-                        ending = _log(training, here, writer, *late)
+                        ending = write(*late)
             watchdog.beat()
             figures: Record = {}
-            if done == steps or (training.eval_every and done % training.eval_every == 0):
+            if training.eval_every and (done == steps or done % training.eval_every == 0):
                 with once("evaluation after step", done), watchdog.off():
                     figures = training.evaluate(state)
             record |= figures
             late = (done, record, timeline)
             ending = ending or flags.after(done)
             if done % cfg.save_every == 0 or done == steps or ending or best in figures:
-                # Written first, so that a state that has diverged is never saved.
-                ending = _log(training, here, writer, *late) or ending
+                ending = write(*late) or ending
                 late = None
                 checkpoints.save(done, state, training.cursor(), figures.get(best, -inf) if best else None)
-            if ending and not (isinstance(ending, Interrupted) and done == steps):
+            if ending:
                 checkpoints.wait()
                 raise ending
 
 
-def _log(
-    training: Training,
-    here: Machine,
-    writer: log.Writer | log.Nowhere,
-    step: int,
-    metrics: dict[str, Any],
-    timeline: Timeline,
-) -> UserError | None:
-    """Write the record of a step; the error with which `training.check` ends the run, the same in every process."""
-    record = log.finish(metrics, timeline, training.figures)
-    with here.trouble.held():
-        writer.write(step, record)
-    try:
-        if warning := training.check(step, record):
-            print(f"warning, step {step}: {warning}", flush=True)
-    except UserError as error:
-        return UserError(f"{error}; the run is saved, and the same command continues it", agreed=True)
-    return None
+class _Log:
+    """Writes the records of steps, and looks at them."""
+
+    def __init__(self, training: Training, here: Machine, writer: log.Writer | log.Nowhere) -> None:
+        self._training, self._here, self._writer = training, here, writer
+        self._skipped = 0
+
+    def __call__(self, step: int, metrics: dict[str, Any], timeline: Timeline) -> UserError | None:
+        """Write the record of `step`; the error with which `training.check` ends the run, the same in every process.
+
+        Raises UserError where too many updates in a row were not finite: there is nothing to be saved.
+        """
+        record = log.finish(metrics, timeline, self._training.figures)
+        with self._here.trouble.held():
+            self._writer.write(step, record)
+        self._count_skipped(step, record)
+        try:
+            if warning := self._training.check(step, record):
+                print(f"warning, step {step}: {warning}", flush=True)
+        except UserError as error:
+            return UserError(f"{error}; the run is saved, and the same command continues it", agreed=True)
+        return None
+
+    def _count_skipped(self, step: int, record: Record) -> None:
+        names = [name for name, value in record.items() if name.endswith("/skipped") and value > 0]
+        self._skipped = self._skipped + 1 if names else 0
+        if self._skipped >= self._here.cfg.max_skipped:
+            raise UserError(
+                f"{names[0]}: the gradient was not finite in {self._skipped} steps in a row, up to step {step}: "
+                "training has diverged; lower the learning rate. The updates were left out; the same command continues "
+                "from the last checkpoint",
+                agreed=True,
+            )
 
 
 class _Flags:

@@ -31,6 +31,7 @@ TABLE: dict[str, dict[str, str]] = {
         "policy/clip_fraction": "share of tokens whose ratio was clipped",
         "policy/sampler_ratio": "trainer's probability over the sampler's, mean over tokens: 1 where both agree",
         "policy/sampler_gap": "distance of their log-probs, mean over tokens: 0 where both agree",
+        "policy/skipped": "updates left out, since their gradient was not finite; the model stays as it was",
         "policy/slots_filled": "share of what the update computed that was no padding",
     },
     "Pairs": {
@@ -45,13 +46,14 @@ TABLE: dict[str, dict[str, str]] = {
         "reward model learns form",
         "assistant/*": "a server's counts: requests, retries, cached, circuit_open, given_up, unfinished",
     },
-    "The reward model's update": {
+    "The reward model's update (left out of a step without pairs)": {
         "rm_update/loss": "pair loss, with anchor and replay",
         "rm_update/grad_norm": "norm of the gradient, before clipping",
         "rm_update/accuracy": "share of pairs whose right side scores higher",
         "rm_update/margin": "logit of the right side - logit of the wrong one",
         "rm_update/right": "mean score of right sides",
         "rm_update/wrong": "mean score of wrong sides",
+        "rm_update/skipped": "updates left out, since their gradient was not finite; the model stays as it was",
         "rm_update/slots_filled": "share of what the update computed that was no padding",
     },
     "Completions": {
@@ -76,8 +78,8 @@ TABLE: dict[str, dict[str, str]] = {
         "eval/ece": "expected calibration error",
     },
     "`fit-reward` and `sft`": {
-        "fit/*": "loss, accuracy, grad_norm and slots_filled of the reward model's fit",
-        "sft/*": "loss, entropy and grad_norm of supervised fine-tuning",
+        "fit/*": "loss, accuracy, grad_norm, skipped and slots_filled of the reward model's fit",
+        "sft/*": "loss, entropy, grad_norm and skipped of supervised fine-tuning",
     },
     "Time": {
         "seconds/step": "wall time that the step added",

@@ -7,7 +7,7 @@ from typing import Any
 from cooper_jax.config import Config, path
 from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.keys import Use
-from cooper_jax.device.state import ModelState
+from cooper_jax.device.state import CooperState
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
 from cooper_jax.host.negatives.assistant import Assistant, ServerAssistant
@@ -19,7 +19,7 @@ from cooper_jax.host.text.data import Problem, Stream
 from cooper_jax.host.text.labels import NO_LABELS, Labels
 from cooper_jax.host.verifier.pool import Pool
 from cooper_jax.mesh import hosts, sharding
-from cooper_jax.run import questions
+from cooper_jax.run import questions, start
 from cooper_jax.run.frozen import MeshAssistant, frozen_model
 from cooper_jax.run.machine import Machine
 from cooper_jax.run.start import initial_state
@@ -45,10 +45,12 @@ class Run:
     stream: Stream[Problem]
     replay: Labels
     """Rows to replay; none unless the configuration asks for them."""
+    inputs: dict[str, Any]
+    """What a run that is continued must find again: hashes of its data and, where there is a reference, its weights."""
 
 
-def cooper_run(cfg: Config, here: Machine) -> tuple[Run, ModelState, ModelState | None]:
-    """A Run of `cooper train` and the first states of both models."""
+def cooper_run(cfg: Config, here: Machine) -> Run:
+    """A Run of `cooper train`; its reference comes with its states, by `fresh` or `resumed`."""
     drawn, blind = cfg.rollout, cfg.verifier.blind
     copies = sharding.prompt_copies(drawn.prompts, drawn.group, here.mesh)
     sharding.rows_divide(here.mesh, policy__micro_batch=0 if cfg.grpo.packed else cfg.policy.micro_batch)
@@ -56,27 +58,49 @@ def cooper_run(cfg: Config, here: Machine) -> tuple[Run, ModelState, ModelState 
         replay = questions.labelled(cfg.fit.data, here) if cfg.pairs.replay and cfg.train_reward else NO_LABELS
         problems = questions.usable(data.training(cfg.data), here, training=True)
     hosts.same("the processes' data", {"training": data.digest(problems), "replay": data.digest(replay.problems)})
-    policy = initial_state(cfg.policy, "policy", cfg.seed, cfg.steps * cfg.grpo.updates, here.mesh)
-    reward = None
-    if cfg.reward_source == "model":
-        reward = initial_state(cfg.reward, "reward", cfg.seed, cfg.steps * cfg.pairs.updates, here.mesh)
-    run = Run(
+    return Run(
         cfg=cfg,
         machine=here,
         copies=copies,
         jits=jits.make_jits(
             cfg, here.sampling(drawn.group // copies, drawn.temperature, drawn.top_p, drawn.top_k), here.mesh
         ),
-        # The update donates the policy's buffers: the reference needs its own.
-        reference=loading.for_compute(policy.params, cfg.policy.model) if cfg.grpo.kl_weight else None,
+        reference=None,
         verifier=here.stack.enter_context(Pool(cfg.verifier, blind)) if blind else here.verifier,
         assistant=(assistant := make_assistant(cfg, here, copies)),
         counted=(*negatives.no_counts(), *assistant.figures()) if cfg.train_reward else (),
         style=Style(cfg.pairs.style_every, cfg.pairs.style_window, hosts.gather),
         stream=Stream(problems, partial(keys.generator, cfg.seed, Use.DATA_ORDER)),
         replay=replay,
+        inputs={"data": data.digest(problems), "replay": data.digest(replay.problems)},
     )
-    return run, policy, reward
+
+
+def fresh(run: Run) -> CooperState:
+    """The first states of both models. The reference is a copy of the policy's weights, whose buffers are donated."""
+    cfg, here = run.cfg, run.machine
+    policy = initial_state(cfg.policy, "policy", cfg.seed, cfg.steps * cfg.grpo.updates, here.mesh)
+    reward = None
+    if cfg.reward_source == "model":
+        reward = initial_state(cfg.reward, "reward", cfg.seed, cfg.steps * cfg.pairs.updates, here.mesh)
+    _refer(run, policy.params)
+    return CooperState(policy, reward)
+
+
+def resumed(run: Run) -> CooperState:
+    """Shapes of the states of a run that is continued; the reference is loaded anew, where there is to be one."""
+    cfg, mesh = run.cfg, run.machine.mesh
+    if cfg.grpo.kl_weight:
+        _refer(run, start.initial_params(cfg.policy, cfg.seed, mesh))
+    policy = loading.abstract_state(cfg.policy, False, mesh, cfg.steps * cfg.grpo.updates)
+    if cfg.reward_source != "model":
+        return CooperState(policy, None)
+    return CooperState(policy, loading.abstract_state(cfg.reward, True, mesh, cfg.steps * cfg.pairs.updates))
+
+
+def _refer(run: Run, params: Any) -> None:
+    run.inputs["the policy's first weights"] = loading.checksum(params)
+    run.reference = loading.for_compute(params, run.cfg.policy.model) if run.cfg.grpo.kl_weight else None
 
 
 def make_assistant(cfg: Config, here: Machine, copies: int) -> Assistant:

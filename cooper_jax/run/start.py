@@ -77,6 +77,13 @@ def initial_state(
     return state
 
 
+def initial_params(trainee: Trainee, seed: int, mesh: jax.sharding.Mesh) -> Any:
+    """The policy's first weights, once more."""
+    if trainee.init:
+        return load_params(trainee.init, "policy", trainee, mesh)
+    return loading.init_state(trainee, False, mesh, keys.key(seed, Use.POLICY_WEIGHTS), 1).params
+
+
 def load_params(where: str, item: Literal["policy", "reward"], trainee: Trainee, mesh: jax.sharding.Mesh) -> Any:
     """Trained weights from a run directory's newest checkpoint or a Hugging Face folder, for use without training.
 

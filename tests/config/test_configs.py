@@ -55,6 +55,7 @@ def abstract_run(cfg: Config, mesh: Any) -> tuple[Run, CooperState]:
         machine=here,
         copies=copies,
         counted=(),
+        inputs={},
         jits=jits.make_jits(cfg, how, mesh),
         reference=jax.eval_shape(frozen, policy.params) if cfg.grpo.kl_weight else None,
         verifier=NOBODY,

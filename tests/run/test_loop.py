@@ -56,8 +56,18 @@ def run(
     here: Any = SimpleNamespace(cfg=replace(cfg, save_every=2), models={}, tokenizers={}, trouble=hosts.Trouble())
     evaluate = lambda state: {"eval/w": float(measure(state.policy.params))}  # noqa: E731
     with jax.set_mesh(mesh):
-        training = loop.Training("train", cfg.dir, len(rows), step_fn, evaluate, 2, ("loss",))
-        loop.run(training, here, CooperState(state, None))
+        training = loop.Training(
+            program="train",
+            dir=cfg.dir,
+            steps=len(rows),
+            fresh=lambda: CooperState(state, None),
+            resumed=lambda: CooperState(state, None),
+            step_fn=step_fn,
+            evaluate=evaluate,
+            eval_every=2,
+            shown=("loss",),
+        )
+        loop.run(training, here)
     return [json.loads(line) for line in (Path(cfg.dir) / "metrics.jsonl").read_text().splitlines()]
 
 
