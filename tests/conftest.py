@@ -32,6 +32,7 @@ from cooper_jax.mesh import sharding
 from cooper_jax.programs.annotate import annotate
 from cooper_jax.programs.fit_reward import fit_reward
 from cooper_jax.programs.sft import sft
+from cooper_jax.run import compiled
 
 MOST = 2 * 2**30
 """Bytes that a process of the suite may hold."""
@@ -39,6 +40,7 @@ SWEEP = 1.3 * 2**30
 """Bytes at which a process drops its compiled programs before the next test."""
 CACHE = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
 
+compiled.STRICT = True
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cooper_jax.config import Model
 from cooper_jax.mesh import sharding
@@ -252,10 +253,25 @@ def _filtered(weight_PGV: jax.Array, how: Sampling) -> jax.Array:
         kth = jax.lax.top_k(weight_PGV, min(how.top_k, weight_PGV.shape[-1]))[0][..., -1:]
         weight_PGV = jnp.where(weight_PGV < kth, 0.0, weight_PGV)
     if how.top_p < 1:
-        sorted_PGV = -jnp.sort(-weight_PGV, axis=-1)
-        before_PGV = jnp.cumsum(sorted_PGV, axis=-1) - sorted_PGV
-        reached_PG1 = how.top_p * jnp.sum(weight_PGV, axis=-1, keepdims=True)
-        # The last token whose predecessors do not yet reach top_p is the least likely one kept.
-        least = jnp.min(jnp.where(before_PGV < reached_PG1, sorted_PGV, jnp.inf), axis=-1, keepdims=True)
-        weight_PGV = jnp.where(weight_PGV < least, 0.0, weight_PGV)
+        weight_PGV = jnp.where(weight_PGV < _least(weight_PGV, how.top_p), 0.0, weight_PGV)
     return weight_PGV
+
+
+def _least(weight_PGV: jax.Array, top_p: float) -> jax.Array:
+    """The greatest threshold [P, G, 1] at which the weights that reach it make up `top_p` of all, in [0, 1].
+
+    By bisection of the threshold's bits, whose order is that of the numbers, where sorting takes 20 x as long.
+    """
+    reached_PG1 = top_p * jnp.sum(weight_PGV, axis=-1, keepdims=True)
+    as_float = lambda bits: jax.lax.bitcast_convert_type(bits, jnp.float32)  # noqa: E731
+
+    def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = ends
+        middle = (low + high) // 2
+        kept_PG1 = jnp.sum(jnp.where(weight_PGV >= as_float(middle), weight_PGV, 0.0), axis=-1, keepdims=True)
+        enough = kept_PG1 >= reached_PG1
+        return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
+
+    low = jnp.zeros(reached_PG1.shape, jnp.int32)
+    high = jnp.full(reached_PG1.shape, np.float32(1).view(np.int32) + 1)
+    return as_float(jax.lax.fori_loop(0, 30, halve, (low, high))[0])

@@ -16,7 +16,8 @@ from flax.traverse_util import flatten_dict
 
 from cooper_jax.config import UserError, is_local, require
 from cooper_jax.config.paths import absolute
-from cooper_jax.device.state import CooperState
+from cooper_jax.device import loading
+from cooper_jax.device.state import CooperState, ModelState
 from cooper_jax.mesh import hosts
 
 SPARE_BYTES = 1 << 20
@@ -56,7 +57,8 @@ class Checkpointer:
         hosts.agree_on(self._failure() or self._no_room(step, state))
         self._saving = step
         items = {name: ocp.args.StandardSave(model) for name, model in _models(state).items()}
-        args = ocp.args.Composite(**items, cursor=ocp.args.JsonSave({"problems": cursor}))
+        sums = {name: _checksums(model) for name, model in _models(state).items()}
+        args = ocp.args.Composite(**items, cursor=ocp.args.JsonSave({"problems": cursor, "checksums": sums}))
         try:
             with jax.transfer_guard("allow"):  # Transfers happen in this thread; those that write have none to make.
                 self._manager.save(step, args=args, metrics=None if figure is None else {"figure": figure})
@@ -105,9 +107,12 @@ class Checkpointer:
         try:
             with _reading():
                 out = self._manager.restore(step, args=ocp.args.Composite(**items, cursor=ocp.args.JsonRestore()))
-        except (ValueError, KeyError, OSError) as error:
+        except Exception as error:  # Orbax raises bare ones too.
             raise UserError(_unreadable(self._folder / str(step), error)) from error
-        return CooperState(out.get("policy"), out.get("reward")), out["cursor"]["problems"]
+        state = CooperState(out.get("policy"), out.get("reward"))
+        for name, sums in out["cursor"]["checksums"].items():
+            _same_sums(_checksums(getattr(state, name)), sums, self._folder / str(step), name)
+        return state, out["cursor"]["problems"]
 
     def __enter__(self) -> "Checkpointer":
         self._quiet.enter_context(_quiet())
@@ -150,9 +155,13 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
         )
         try:
             with _reading():
-                return manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]["params"]
-        except (ValueError, KeyError, OSError) as error:
+                out = manager.restore(step, args=ocp.args.Composite(**{item: args}, cursor=ocp.args.JsonRestore()))
+        except Exception as error:  # Orbax raises bare ones too.
             raise UserError(_unreadable(folder / str(step), error)) from error
+    params = out[item]["params"]
+    kept = out["cursor"]["checksums"][item]
+    _same_sums({"params": loading.checksum(params)}, kept, folder / str(step), item)
+    return params
 
 
 @contextmanager
@@ -187,6 +196,17 @@ def _reading() -> Iterator[None]:
         yield
 
 
+def _checksums(model: ModelState) -> dict[str, int]:
+    return {"params": loading.checksum(model.params), "opt_state": loading.checksum(model.opt_state)}
+
+
+def _same_sums(found: dict[str, int], kept: dict[str, int], checkpoint: Path, name: str) -> None:
+    """Raise UserError where what was read is not what was saved."""
+    changed = [part for part, total in found.items() if kept[part] != total]
+    error = ValueError(f"the {name}'s {', '.join(changed)} are not what was saved: the checksum differs")
+    require(not changed, _unreadable(checkpoint, error))
+
+
 def _figure(metrics: Any) -> float:
     return metrics["figure"]
 
@@ -200,7 +220,7 @@ def _same_shapes(checkpoint: Path, item: str, like: Any) -> None:
     try:
         with _reading():
             metadata = ocp.PyTreeCheckpointHandler().metadata(epath.Path(checkpoint / item))
-    except (ValueError, KeyError, OSError) as error:
+    except Exception as error:  # Orbax raises bare ones too.
         raise UserError(_unreadable(checkpoint, error)) from error
 
     def shapes(tree: Any) -> dict[str, tuple[int, ...]]:

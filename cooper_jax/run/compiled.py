@@ -1,5 +1,5 @@
-"""Programs are compiled together, before the first step; and none twice: a step of other shapes than the first ends the
-run, and the error names them."""
+"""Programs are compiled together, before the first step; and none twice: of a step of other shapes than the first the
+run warns, and names them."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -32,15 +32,20 @@ def ahead(programs: Programs) -> None:
             each.result()
 
 
+STRICT = False
+"""Whether that is an error, as in tests; else a run warns, and goes on."""
+
+
 class Recompiled(RuntimeError):
     """A function was compiled anew after the first step."""
 
 
 class Once:
-    """`with once("step", 7):` lets its body compile at the first "step"; what is compiled in a later one is an error.
+    """`with once("step", 7):` lets its body compile at the first "step"; of what is compiled in a later one it warns
+    or, where `STRICT`, raises Recompiled.
 
-    Raises Recompiled, which names the functions and, from `jax.explain_cache_misses`, the arguments that have changed.
-    Where the body fails for that reason, its own error says so in a note.
+    Either names the functions and, from `jax.explain_cache_misses`, the arguments that have changed. Where the body
+    fails for that reason, its own error says so in a note.
     """
 
     def __init__(self) -> None:
@@ -59,8 +64,10 @@ class Once:
                 if functions:
                     error.add_note(_said(what, number, functions, reasons))
                 raise
-        if functions:
+        if functions and STRICT:
             raise Recompiled(_said(what, number, functions, reasons))
+        if functions:
+            print(f"warning: {_said(what, number, functions, reasons)}", flush=True)
 
 
 def _said(what: str, number: int, functions: list[str], reasons: list[str]) -> str:

@@ -1,6 +1,5 @@
 """Run directories -> curves and tables."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cooper_jax.config import path
+from cooper_jax.run import log
 
 # Okabe & Ito's palette: told apart by colour-blind readers too.
 _COLOURS = {"rule": "#0072B2", "static": "#D55E00", "cooper": "#009E73"}
@@ -19,7 +19,7 @@ _LABELS = {"rule": "rule reward", "static": "static reward model", "cooper": "Co
 
 def records(run_dir: str) -> list[dict[str, float]]:
     """The records of `metrics.jsonl`."""
-    return [json.loads(line) for line in (path(run_dir) / "metrics.jsonl").read_text().splitlines()]
+    return log.read(path(run_dir) / "metrics.jsonl")[0]
 
 
 def three_arms(results: dict[str, Any], out: Path) -> None:

@@ -1,11 +1,14 @@
 """What lies in a run directory beside checkpoints and metrics, and whether a run may go on there."""
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cooper_jax import config
-from cooper_jax.config import Config, UserError, path, require
+from cooper_jax.config import Config, UserError, is_local, path, require
 from cooper_jax.config.paths import copy_files, write
 from cooper_jax.mesh import hosts
 from cooper_jax.model import hf
@@ -46,6 +49,25 @@ def make_dir(run_dir: str) -> None:
         raise UserError(
             f"the run directory {run_dir} cannot be made: {error.strerror}; give another with --dir"
         ) from None
+
+
+@contextmanager
+def alone(run_dir: str) -> Iterator[None]:
+    """Keep the run directory to this run while the body runs. On this machine's disks only: an object store has no
+    locks. Raises UserError where another run has it."""
+    if not is_local(run_dir) or not hosts.is_main():
+        yield
+        return
+    with (path(run_dir) / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another run is writing into {run_dir}; wait for it or stop it, or give another directory"
+            ) from None
+        except OSError as error:
+            print(f"warning: {run_dir} cannot be locked ({error.strerror}); start no other run there", flush=True)
+        yield
 
 
 def write_config(cfg: Config, run_dir: str) -> None:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -15,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column
 
 from cooper_jax.config import Log, UserError, is_local, path
-from cooper_jax.config.paths import absolute
+from cooper_jax.config.paths import absolute, write
 from cooper_jax.host.mirror import Mirror
 from cooper_jax.run.metrics import Record
 from cooper_jax.run.timeline import Timeline
@@ -37,9 +38,10 @@ class Writer:
         if cfg.wandb:
             self._wandb = _start_wandb(cfg.wandb, run_dir)
         metrics = self._files.enter_context(Mirror(path(run_dir) / "metrics.jsonl")).local
-        lines = metrics.read_text().splitlines(keepends=True) if metrics.exists() else []
-        whole = [line for line in lines if line.endswith("\n")]  # a kill may have cut the last
-        metrics.write_text("".join(line for line in whole if json.loads(line)["step"] <= start))
+        found, damaged = read(metrics)
+        if damaged:
+            print(f"warning: {metrics}: {damaged} damaged lines are left out", flush=True)
+        write(metrics, "".join(json.dumps(record) + "\n" for record in found if record["step"] <= start))
         self._file = metrics.open("a")
         self._console = Console(highlight=False, soft_wrap=True)
         self._bar = Progress(
@@ -99,11 +101,23 @@ class Nowhere:
         pass
 
 
+def read(metrics: Path) -> tuple[list[Record], int]:
+    """The records that stand in a `metrics.jsonl`, none where there is no file, and how many lines are none: one that a
+    kill or a full disk has cut."""
+    lines = metrics.read_bytes().splitlines() if metrics.exists() else []
+    found = []
+    for line in lines:
+        try:
+            record = json.loads(line)
+            found += [record] if isinstance(record["step"], int) else []
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found, len(lines) - len(found)
+
+
 def history(run_dir: str, last: int) -> list[Record]:
     """The records of `metrics.jsonl` up to step `last`."""
-    metrics = path(run_dir) / "metrics.jsonl"
-    records = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
-    return [record for record in records if record["step"] <= last]
+    return [record for record in read(path(run_dir) / "metrics.jsonl")[0] if record["step"] <= last]
 
 
 def finish(

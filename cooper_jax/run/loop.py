@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -74,8 +74,16 @@ def run(training: Training, here: Machine) -> Result:
     What an export needs beside the weights is copied into the directory: tokenizers, and what was said of the models
     where they came from. The first Ctrl-C or SIGTERM, in any process, ends the run after a step, saved.
     """
-    with hosts.together():
-        directory.make_dir(training.dir)
+    with ExitStack() as stack:
+        with hosts.together():
+            directory.make_dir(training.dir)
+            stack.enter_context(directory.alone(training.dir))
+        _run(training, here)
+    records = log.history(training.dir, training.steps) if hosts.is_main() else []
+    return Result(path(training.dir), hosts.first(records[-1] if records else {}))
+
+
+def _run(training: Training, here: Machine) -> None:
     with Checkpointer(training.dir, here.cfg.keep, training.best != "") as checkpoints:
         start = checkpoints.latest() or 0
         with hosts.together():
@@ -95,8 +103,6 @@ def run(training: Training, here: Machine) -> Result:
                 training.seek(place)
             ahead(training.programs(state))
             _steps(training, here, checkpoints, state, start)
-    records = log.history(training.dir, training.steps) if hosts.is_main() else []
-    return Result(path(training.dir), hosts.first(records[-1] if records else {}))
 
 
 def _describe(training: Training, here: Machine) -> None:

@@ -1,12 +1,16 @@
 """What a run can use of its data: prompts that fit, references the rule reads, texts that fit the reward model."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cooper_jax.config import require
 from cooper_jax.host.text import encode, labels
 from cooper_jax.host.text.data import Problem, Problems
 from cooper_jax.host.text.labels import Labels
-from cooper_jax.host.verifier import rule
+from cooper_jax.host.verifier.pool import Job
+from cooper_jax.host.verifier.verdict import RIGHT
+from cooper_jax.mesh import hosts
 from cooper_jax.run.machine import Machine
 
 
@@ -27,12 +31,19 @@ def usable(found: Problems, here: Machine, training: bool, hint: str = "") -> li
         sizes = encode.window_sizes(found.kept, here.tokenizers["reward"])
         drop_over(cfg.scoring.length, sizes, "with question and reference", "scoring.length")
     math = cfg.verifier.rule == "math"
-    unreadable = [rule.unreadable(r) is not None if math else not r.isdecimal() for _, r, _ in found.kept]
+    unreadable = _unreadable(found.kept, here) if math else [not p.reference.isdecimal() for p in found.kept]
     found.drop("with references that the rule cannot read", unreadable, lambda problem: f"{problem.reference:.40}")
     require(len(found.kept) > 0, f"no problem is left of {found}{hint}")
     if training or len(found.kept) < before:
         print(f"{'training' if training else 'held-out'} data: {found}", flush=True)
     return found.kept
+
+
+def _unreadable(problems: Sequence[Problem], here: Machine) -> list[bool]:
+    """Which references the rule cannot read: asked like any completion, in the workers and within the deadline, by each
+    process for its part."""
+    jobs = [Job(p.reference, None, True) for p in hosts.split(problems)]
+    return hosts.joined([v.verdict != RIGHT for v in here.verifier.submit(jobs).result()])
 
 
 def labelled(path: str, here: Machine) -> Labels:

@@ -203,3 +203,19 @@ def assert_the_same(packed: sample.Sampled, plain: sample.Sampled) -> None:
     np.testing.assert_array_equal(packed.real_BT, plain.real_BT)
     np.testing.assert_array_equal(packed.finished_B, plain.finished_B)
     np.testing.assert_allclose(packed.logp_BT, plain.logp_BT, atol=1e-5)
+
+
+def test_the_nucleus_is_that_of_sorting() -> None:
+    """The fewest likeliest entries that reach top_p, with all that tie with the last, as by sorting (numpy)."""
+    rng = np.random.default_rng(0)
+    for top_p in (0.1, 0.5, 0.9, 0.999):
+        weight = np.exp(rng.normal(0, 3, (3, 4, 500))).round(2).astype(np.float32)
+        weight /= weight.max(axis=-1, keepdims=True)
+        ordered = -np.sort(-weight.astype(np.float64), axis=-1)
+        before = ordered.cumsum(axis=-1) - ordered
+        inside = before < top_p * ordered.sum(axis=-1, keepdims=True) * (1 - 1e-9)
+        least = np.where(inside, ordered, np.inf).min(axis=-1, keepdims=True)
+        got = np.asarray(sample._least(weight, top_p))
+        # Rounding of the sums may move the edge by one entry of all.
+        kept, wanted = (weight >= got).sum(axis=-1), (weight >= least).sum(axis=-1)
+        assert (kept != wanted).sum() <= 1 and np.abs(kept - wanted).max() <= 2

@@ -18,7 +18,9 @@ from cooper_jax.config import UserError, Verifier
 from cooper_jax.host.verifier.verdict import UNKNOWN, Verdict
 from cooper_jax.host.verifier.worker import Settings
 
-START_SECONDS = 120.0
+START_SECONDS = 30.0
+PAUSES = (0.2, 1.0, 3.0)
+"""Seconds before a worker that did not start is tried again."""
 PATIENCE = 30
 """Deadlines of wall time granted to a job that waits for a processor."""
 ASLEEP = 0.5
@@ -32,10 +34,10 @@ RECYCLED = 50_000
 
 
 class Job(NamedTuple):
-    """A completion to grade."""
+    """A completion to grade; without one, whether the rule can read the reference: right, or unknown and why."""
 
     reference: str
-    completion: str
+    completion: str | None
     finished: bool
 
 
@@ -160,6 +162,16 @@ class _Worker:
             self._start()
 
     def _start(self) -> None:
+        """Raises UserError where several attempts fail: a machine out of memory may kill one."""
+        for pause in (*PAUSES, None):
+            if self._started():
+                return
+            if pause is not None:
+                time.sleep(pause)
+        command = " ".join(self._command)
+        raise UserError(f"the verifier's worker did not start; run it by hand to see why: {command}")
+
+    def _started(self) -> bool:
         # A session of its own, so that Ctrl-C reaches this process alone.
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
@@ -169,8 +181,8 @@ class _Worker:
             self._read_line(lambda waited: waited > START_SECONDS)
         except (TimeoutError, EOFError):
             self.stop()
-            command = " ".join(self._command)
-            raise UserError(f"the verifier's worker did not start; run it by hand to see why: {command}") from None
+            return False
+        return True
 
     def _write(self, data: bytes) -> None:
         assert self._process is not None and self._process.stdin is not None

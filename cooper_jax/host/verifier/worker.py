@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from cooper_jax.config import Extraction
-from cooper_jax.host.verifier.verdict import UNKNOWN, Verdict
+from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, Verdict
 
 MEMORY = 1 << 30
 """Bytes of address space."""
 _PR_SET_PDEATHSIG = 1
 
-Rule = Callable[[str, str, bool], Verdict]
+Rule = Callable[..., Verdict]
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,10 @@ def _rule(settings: Settings) -> Rule:
 
         verify: Rule = arithmetic.verify
     else:
-        from cooper_jax.host.verifier import rule
         from cooper_jax.host.verifier.mathematics import symbolic
 
         symbolic.warm()
-        verify = partial(rule.verify, extract=settings.extract)
+        verify = partial(_math, extract=settings.extract)
 
     def seeing(reference: str, completion: str, finished: bool) -> Verdict:
         if declines(reference, settings.blind):
@@ -82,6 +81,18 @@ def _rule(settings: Settings) -> Rule:
         return verify(reference, completion, finished)
 
     return seeing
+
+
+def _math(reference: str, completion: str | None, finished: bool, extract: Extraction) -> Verdict:
+    from cooper_jax.host.verifier import rule
+
+    if completion is not None:
+        return rule.verify(reference, completion, finished, extract)
+    try:
+        reason = rule.unreadable(reference)
+    except Exception as error:  # Whatever a text provokes costs its own verdict, not the run.
+        reason = f"{type(error).__name__}: {error}"[:200]
+    return Verdict(UNKNOWN, None, reason) if reason else Verdict(RIGHT, None, "readable")
 
 
 def _confine(parent: int) -> None:

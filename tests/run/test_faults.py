@@ -1,0 +1,151 @@
+"""What is found damaged, changed or taken when a run starts again, and what a bad update does."""
+
+import fcntl
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from cooper_jax import config, cooper
+from cooper_jax.config import Config, UserError
+from cooper_jax.cooper import train
+from cooper_jax.device import updates
+from cooper_jax.device.state import ModelState
+from cooper_jax.host.text import data
+from cooper_jax.run import compiled, machine, questions
+from cooper_jax.run.curves import records
+
+pytestmark = pytest.mark.usefixtures("one_device")
+
+
+def test_a_resumed_run_holds_its_models_once(started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a step as many bytes live as in that step of a straight run."""
+    held: dict[int, int] = {}
+    real = cooper.cooper_step
+
+    def step(state: Any, problems: Any, number: int, *rest: Any) -> Any:
+        held[number] = sum(x.nbytes for x in jax.live_arrays() if not x.is_deleted())
+        return real(state, problems, number, *rest)
+
+    monkeypatch.setattr(cooper, "cooper_step", step)
+    train(replace(started, dir=f"{started.dir}0"))
+    straight = held[3]
+    train(replace(started, steps=2))
+    train(started)
+    assert held[3] <= 1.02 * straight
+
+
+def test_another_start_is_refused(started: Config) -> None:
+    train(replace(started, steps=2))
+    file = Path(started.dir) / "inputs.json"
+    kept = json.loads(file.read_text())
+    for name in ("data", "the policy's first weights"):
+        file.write_text(json.dumps(kept | {name: "other"}))
+        with pytest.raises(UserError, match=re.escape(f"started from another {name}: that file or folder has changed")):
+            train(started)
+    file.write_text(json.dumps(kept))
+    train(started)
+    with pytest.raises(UserError, match="verifier.deadline was 2"):
+        train(replace(started, verifier=replace(started.verifier, deadline=9.0)))
+
+
+def test_a_damaged_log_is_mended(started: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cut line, a line of nothing, bytes that are no text: said, left out, and the run goes on."""
+    train(replace(started, steps=2))
+    log = Path(started.dir) / "metrics.jsonl"
+    first, second = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(first + b"\x00\x00\xff\n" + second + b'[1]\n{"step": 3, "rewa')
+    assert [r["step"] for r in records(started.dir)] == [1, 2]
+    train(started)
+    assert "metrics.jsonl: 3 damaged lines are left out" in capsys.readouterr().out
+    assert [r["step"] for r in records(started.dir)] == [1, 2, 3, 4]
+
+
+def test_a_directory_is_one_run_s(started: Config) -> None:
+    Path(started.dir).mkdir()
+    with (Path(started.dir) / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match=r"another run is writing into .*; wait for it or stop it"):
+            train(started)
+    train(started)
+
+
+def test_weights_that_are_not_what_was_saved(started: Config) -> None:
+    train(replace(started, steps=2))
+    [file] = [
+        f
+        for f in (Path(started.dir) / "checkpoints" / "2" / "cursor").iterdir()
+        if f.suffix == ".json" or f.name == "metadata"
+    ]
+    kept = json.loads(file.read_text())
+    kept["checksums"]["policy"]["params"] += 1
+    file.write_text(json.dumps(kept))
+    with pytest.raises(UserError, match=r"is damaged: the policy's params are not what was saved"):
+        train(started)
+    with pytest.raises(UserError, match=r"is damaged: the policy's params are not what was saved"):
+        train(replace(started, policy=replace(started.policy, init=started.dir), dir=f"{started.dir}2"))
+
+
+def test_no_evaluation_where_none_is_asked_for(started: Config) -> None:
+    train(replace(started, steps=2, eval_every=0))
+    assert not any(name.startswith("eval/") for name in records(started.dir)[-1])
+
+
+def test_steps_without_pairs_have_no_figures_of_pairs(started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        cooper.negatives,
+        "build",
+        lambda problems, *_: ([None] * 2 * len(problems), cooper.negatives.no_counts() | {"pairs/slots": 1.0}),
+    )
+    train(replace(started, steps=2))
+    assert not any(name.startswith("rm_update/") for record in records(started.dir) for name in record)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_update_that_is_not_finite_is_left_out(bad: float) -> None:
+    """A gradient that is not finite under a finite loss: nothing moves, to the bit, and it is counted."""
+    params = {"w": jnp.arange(4.0)}
+    optimizer = optax.adamw(0.1)
+    state = ModelState(jnp.int32(3), params, optimizer.init(params))
+
+    def loss_fn(params: Any, batch: Any) -> Any:
+        # The square root's slope at 0 is infinite, its value is not.
+        loss = jnp.sum(jnp.sqrt(params["w"] * batch["x"]))
+        return loss, {"loss": loss, "weight": jnp.float32(1)}
+
+    update = jax.jit(lambda s, b: updates.update(s, b, loss_fn=loss_fn, optimizer=optimizer, parts=1, used=1))
+    moved, record = update(state, {"x": jnp.array([1.0, 1.0, 1.0, 1.0 if np.isinf(bad) else bad])})
+    assert record["skipped"] == 1
+    jax.tree.map(np.testing.assert_array_equal, moved, state)
+    good = replace(state, params={"w": jnp.arange(1.0, 5.0)})
+    moved, record = update(good, {"x": jnp.ones(4)})
+    assert record["skipped"] == 0 and moved.updates == 4
+
+
+def test_what_is_compiled_again_is_warned_of(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "STRICT", False)
+    once, fn = compiled.Once(), jax.jit(lambda x: x + 1)
+    for n in (1, 2):
+        with once("step", n):
+            fn(jnp.zeros(n))
+    said = capsys.readouterr().out
+    assert said.startswith("warning: step 2 compiled ") and "now f32[2] and before f32[1]" in said
+
+
+def test_references_are_read_by_the_workers(started: Config) -> None:
+    """Within their deadline and memory: what a reference provokes costs that reference alone."""
+    cfg = replace(started, verifier=config.Verifier(deadline=1.0, workers=1))
+    references = ["3", r"\left(\left(2^{64}\right)!\right)!", r"\frac{1}{", "a red house"]
+    asked = [data.Problem("1+1+1", reference) for reference in references]
+    with machine.machine(cfg, policy=cfg.policy) as here:
+        kept = [p.reference for p in questions.usable(data.Problems("rows", 4, asked), here, training=False)]
+    assert kept[0] == "3" and r"\frac{1}{" not in kept
