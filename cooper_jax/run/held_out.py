@@ -1,6 +1,7 @@
 """Held-out questions, asked with training's own sampler and verifier; and a reward model on labelled completions."""
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from typing import Any
 
 import jax
@@ -12,12 +13,15 @@ from cooper_jax.device.keys import Use
 from cooper_jax.device.state import RMTexts
 from cooper_jax.host.text import data
 from cooper_jax.host.text.benchmarks import Labelled, Question
+from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import RIGHT, Verdict
 from cooper_jax.mesh import hosts, sharding
 from cooper_jax.run import questions
 from cooper_jax.run.machine import Machine
 from cooper_jax.run.metrics import Record, Row, policy_figures
 from cooper_jax.run.sampler import Completion, Sampler
+
+_FORMS = {"hash": "#### {}", "phrase": "The answer is {}.", "last": "{}"}
 
 
 class HeldOut:
@@ -60,14 +64,31 @@ def policy_rows(
         jobs = [c.job(questions[some[i // samples]].problem) for i, c in enumerate(completions)]
         pending.append(here.verifier.submit(jobs))
     verdicts = [verdict for part in pending for verdict in part.result()]
-    rows = [
-        (
-            place,
-            _row(questions[place], drawn[i * samples : (i + 1) * samples], verdicts[i * samples : (i + 1) * samples]),
-        )
-        for i, place in enumerate(places)
-    ]
+    cast = votes([v.answer for v in verdicts], [v.verdict for v in verdicts], samples, here)
+    rows = []
+    for i, place in enumerate(places):
+        own = slice(i * samples, (i + 1) * samples)
+        rows.append((place, _row(questions[place], drawn[own], verdicts[own]) | {"votes": cast[own]}))
     return [row for _, row in sorted((row for some in hosts.gather(rows) for row in some), key=lambda row: row[0])]
+
+
+def votes(answers: Sequence[str | None], verdicts: Sequence[str], samples: int, here: Machine) -> list[str | None]:
+    """The vote of each completion, `samples` of each question side by side: RIGHT, its answer, or None without one.
+
+    Wrong answers that the rule calls equal are one, the first, however they are spelled.
+    """
+    form = _FORMS.get(here.cfg.verifier.extract, "\\boxed{{{}}}")
+    said = [RIGHT if v == RIGHT else a and "".join(a.split()) for a, v in zip(answers, verdicts, strict=True)]
+    groups = [list(dict.fromkeys(a for a in said[i : i + samples] if a)) for i in range(0, len(said), samples)]
+    pairs = [(i, a, b) for i, some in enumerate(groups) for a, b in combinations(some, 2) if RIGHT not in (a, b)]
+    if here.cfg.verifier.rule != "math":  # Answers of the built-in task are digits.
+        return said
+    found = here.verifier.submit([Job(a, form.format(b), True) for _, a, b in pairs]).result()
+    same: dict[tuple[int, str], str] = {}
+    for (i, a, b), verdict in zip(pairs, found, strict=True):
+        if verdict.verdict == RIGHT:
+            same.setdefault((i, b), same.get((i, a), a))
+    return [a and same.get((i // samples, a), a) for i, a in enumerate(said)]
 
 
 def _row(question: Question, completions: Sequence[Completion], verdicts: Sequence[Verdict]) -> Row:

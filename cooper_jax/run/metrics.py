@@ -93,7 +93,7 @@ def policy_figures(rows: Sequence[Row]) -> Record:
     if questions > 1:
         figures["standard_error"] = float(per_question.std(ddof=1) / np.sqrt(questions))
     if k > 1:
-        figures["majority"] = float(np.mean([majority(row["answers"], row["verdicts"]) for row in rows]))
+        figures["majority"] = float(np.mean([majority(row["votes"]) for row in rows]))
         for n in sorted({k} | {2**i for i in range(k.bit_length())}):
             figures[f"pass@{n}"] = float(np.mean([pass_at(n, k, int(c)) for c in right_QK.sum(axis=1)]))
     return figures
@@ -104,16 +104,13 @@ def pass_at(n: int, samples: int, right: int) -> float:
     return 1 - comb(samples - right, n) / comb(samples, n)
 
 
-def majority(answers: Sequence[str | None], verdicts: Sequence[str]) -> float:
-    """Whether the most frequent answer is right (Wang et al. 2023); a tie counts as the share of its right answers.
+def majority(votes: Sequence[str | None]) -> float:
+    """Whether the most frequent vote is right (Wang et al. 2023); a tie counts as the share of its right ones.
 
-    Answers that the rule calls right are one answer, however they are spelled; others are told apart by their text,
-    white space aside; a completion without an answer has no vote.
+    Votes are as `held_out.votes` casts them: RIGHT, another answer, or None.
     """
-    votes = Counter(
-        RIGHT if v == RIGHT else "".join(a.split()) for a, v in zip(answers, verdicts, strict=True) if a is not None
-    )
-    top = [answer for answer, count in votes.items() if count == max(votes.values())]
+    counts = Counter(vote for vote in votes if vote is not None)
+    top = [vote for vote, count in counts.items() if count == max(counts.values())]
     return top.count(RIGHT) / len(top) if top else 0.0
 
 

@@ -2,9 +2,11 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,11 @@ from rows import write
 from cooper_jax import config
 from cooper_jax.__main__ import main
 from cooper_jax.config import Config, UserError
+from cooper_jax.host.verifier.pool import Pool
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
 from cooper_jax.model import hf
 from cooper_jax.programs import evaluate, fit_reward, sft
+from cooper_jax.run.held_out import votes
 from cooper_jax.run.metrics import majority, pass_at, policy_figures, reward_figures
 
 R, W, U = RIGHT, WRONG, UNKNOWN
@@ -48,15 +52,30 @@ def test_pass_at_n_is_the_mean_over_all_subsets(samples: int) -> None:
         (["4", None, None], [R, W, W], 1),  # without an answer, no vote
         (["4", "?", "?"], [R, U, U], 0),  # what the rule cannot decide has one, and is not right
         ([None, None], [W, W], 0),
+        (["4", "4", ".5", "0.50", r"\frac12"], [R, R, W, W, W], 0),  # wrong ones too are one
     ],
 )
-def test_the_majority(answers: list[str | None], verdicts: list[str], want: float) -> None:
-    np.testing.assert_allclose(majority(answers, verdicts), want)
+def test_the_majority(answers: list[str | None], verdicts: list[str], want: float, asking: Any) -> None:
+    np.testing.assert_allclose(majority(votes(answers, verdicts, len(answers), asking)), want)
+
+
+@pytest.fixture(scope="module")
+def asking() -> Iterator[Any]:
+    """What `votes` needs of a machine: the rule and its verifier."""
+    cfg = replace(config.load(config.builtin("toy.py")), verifier=config.Verifier(workers=1))
+    with Pool(cfg.verifier) as pool:
+        yield SimpleNamespace(cfg=cfg, verifier=pool)
+
+
+def test_questions_vote_apart(asking: Any) -> None:
+    answers = [".5", "0.50", "4", "4", "1/2", "0.5"]
+    assert votes(answers, [W, W, R, R, W, W], 3, asking) == [".5", ".5", R, R, "1/2", "1/2"]
 
 
 def row(verdicts: list[str], lengths: list[int], finished: list[bool]) -> dict[str, Any]:
     answers = [{R: "1", W: "2", U: "3"}[v] for v in verdicts]
-    return {"answers": answers, "verdicts": verdicts, "lengths": lengths, "finished": finished}
+    votes = [R if v == R else a for v, a in zip(verdicts, answers, strict=True)]
+    return {"answers": answers, "votes": votes, "verdicts": verdicts, "lengths": lengths, "finished": finished}
 
 
 def test_figures_of_a_policy_by_hand() -> None:

@@ -52,7 +52,7 @@ def test_another_start_is_refused(started: Config) -> None:
             train(started)
     file.write_text(json.dumps(kept))
     train(started)
-    with pytest.raises(UserError, match="verifier.deadline was 2"):
+    with pytest.raises(UserError, match=r"verifier.deadline was 2"):
         train(replace(started, verifier=replace(started.verifier, deadline=9.0)))
 
 
