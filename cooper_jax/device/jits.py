@@ -186,7 +186,7 @@ def make_checksum() -> Callable[[Any], jax.Array]:
 
     def total(tree: Any) -> jax.Array:
         as_bits = lambda x: jax.lax.bitcast_convert_type(x, jnp.uint32)  # noqa: E731
-        sums = [jnp.sum(as_bits(x), dtype=jnp.uint32) for x in jax.tree.leaves(tree)]
+        sums = [jnp.uint32(0), *(jnp.sum(as_bits(x), dtype=jnp.uint32) for x in jax.tree.leaves(tree))]
         weight_N = jnp.arange(len(sums), dtype=jnp.uint32) * 2 + 1
         return jnp.sum(weight_N * jnp.stack(sums), dtype=jnp.uint32)
 

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Any
+
+import jax
 
 from cooper_jax.config import UserError, path
 from cooper_jax.device import jits
@@ -130,7 +133,8 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
         flags, write = _Flags(training, here, stopped), _Log(training, here, writer)
         for done in range(start + 1, steps + 1):
             timeline = Timeline(after=timeline)
-            with once("step", done), profile.step(done, timeline):
+            before = partial(_rescue, checkpoints, write, late, done - 1, state, training.cursor())
+            with _otherwise(before), once("step", done), profile.step(done, timeline):
                 state, record = training.step_fn(state, done - 1, timeline)
                 if late:
                     with timeline.host("log"):
@@ -150,6 +154,28 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
             if ending:
                 checkpoints.wait()
                 raise ending
+
+
+@contextmanager
+def _otherwise(rescue: Callable[[], None]) -> Iterator[None]:
+    """Where the body fails, `rescue` before the error goes on."""
+    try:
+        yield
+    except Exception:
+        rescue()
+        raise
+
+
+def _rescue(checkpoints: Checkpointer, write: "_Log", late: Any, step: int, state: CooperState, cursor: int) -> None:
+    """Save what stood before a step that failed, unless the step has consumed it already, or others would have to save
+    with this process."""
+    whole = not any(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+    if hosts.count() == 1 and whole and step > (checkpoints.latest() or 0):
+        if late:
+            write(*late)
+        checkpoints.save(step, state, cursor)
+        checkpoints.wait()
+        print(f"saved at step {step}, before the step that failed", flush=True)
 
 
 class _Log:

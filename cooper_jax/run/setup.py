@@ -52,6 +52,11 @@ class Run:
 def cooper_run(cfg: Config, here: Machine) -> Run:
     """A Run of `cooper train`; its reference comes with its states, by `fresh` or `resumed`."""
     drawn, blind = cfg.rollout, cfg.verifier.blind
+    if cfg.grpo.ratio == "sequence" and cfg.grpo.aggregation == "token-mean":
+        print(
+            'warning: grpo.ratio "sequence" (GSPO) with aggregation "token-mean": GSPO takes "sequence-mean"',
+            flush=True,
+        )
     copies = sharding.prompt_copies(drawn.prompts, drawn.group, here.mesh)
     sharding.rows_divide(here.mesh, policy__micro_batch=0 if cfg.grpo.packed else cfg.policy.micro_batch)
     with hosts.together():

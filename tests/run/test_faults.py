@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from runs import timeless
 
 from cooper_jax import config, cooper
 from cooper_jax.config import Config, UserError
@@ -91,6 +92,26 @@ def test_weights_that_are_not_what_was_saved(started: Config) -> None:
         train(started)
     with pytest.raises(UserError, match=r"is damaged: the policy's params are not what was saved"):
         train(replace(started, policy=replace(started.policy, init=started.dir), dir=f"{started.dir}2"))
+
+
+def test_what_stood_before_a_failing_step_is_saved(started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = cooper.cooper_step
+
+    def step(state: Any, problems: Any, number: int, *rest: Any) -> Any:
+        if number == 3:
+            raise RuntimeError("a fault of ours")
+        return real(state, problems, number, *rest)
+
+    cfg = replace(started, save_every=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(cooper, "cooper_step", step)
+        with pytest.raises(RuntimeError, match="a fault of ours"):
+            train(cfg)
+    assert (Path(cfg.dir) / "checkpoints" / "3").is_dir() and [r["step"] for r in records(cfg.dir)] == [1, 2, 3]
+    train(cfg)
+    straight = replace(cfg, dir=f"{cfg.dir}2")
+    train(straight)
+    assert timeless(cfg.dir) == timeless(straight.dir)
 
 
 def test_no_evaluation_where_none_is_asked_for(started: Config) -> None:
