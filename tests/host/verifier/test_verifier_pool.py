@@ -1,16 +1,21 @@
 """Verdicts come from killable processes: a hang or a crash costs exactly its own job."""
 
+import json
+import os
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import pytest
 
 from cooper_jax.config import UserError, Verifier
+from cooper_jax.host.verifier import pool as pool_file
+from cooper_jax.host.verifier import worker
 from cooper_jax.host.verifier.pool import Job, Pool
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
 
@@ -210,9 +215,27 @@ def test_workers_end_with_the_pool() -> None:
     assert not own & {p.pid for p in psutil.Process().children(recursive=True)}
 
 
-def test_a_worker_that_cannot_start_is_named() -> None:
+def test_a_worker_that_cannot_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_file, "PAUSES", (0.01,))
     with (
         Pool(Verifier(rule="arithmetic", workers=1), command=[sys.executable, "-c", "raise SystemExit(1)"]) as pool,
         pytest.raises(UserError, match="did not start"),
     ):
         pool.submit(JOBS[:1]).result()
+
+
+def test_a_worker_that_dies_while_it_starts_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_file, "PAUSES", (0.01, 0.01))
+    first = tmp_path / "first"
+    settings = worker.Settings("arithmetic", "boxed", 0.0, 2.0, os.getpid())
+    starts = f"""
+import os, runpy, sys
+if not os.path.exists({str(first)!r}):
+    open({str(first)!r}, "w").close()
+    os.kill(os.getpid(), 9)
+runpy.run_module("cooper_jax.host.verifier.worker", run_name="__main__")
+"""
+    command = [sys.executable, "-P", "-c", starts, json.dumps(asdict(settings))]
+    with Pool(Verifier(rule="arithmetic", workers=1), command=command) as pool:
+        assert [v.verdict for v in pool.submit([Job("3", "#3", True)]).result()] == [RIGHT]
+    assert first.exists()
