@@ -22,7 +22,7 @@ from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import RIGHT, Verdict
 from cooper_jax.mesh import sharding
 from cooper_jax.mesh.sharding import fetch
-from cooper_jax.run import log, loop, machine, metrics, setup
+from cooper_jax.run import answers, log, loop, machine, metrics, setup
 from cooper_jax.run.compiled import Programs
 from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import HeldOut
@@ -62,6 +62,8 @@ def cooper_step(
 
     with time.host("verify"):
         verdicts = pending()
+    if step == 0:
+        answers.check(cfg, asked, verdicts)
     record |= _named("policy", policy_metrics)
     reward, counts = state.reward, {}
     if cfg.train_reward:

@@ -20,6 +20,11 @@ def usable(found: Problems, here: Machine, training: bool, hint: str = "") -> li
     Prints what was read (in training) and what was left out. Raises UserError, with `hint`, where nothing is left.
     """
     cfg, before = here.cfg, len(found.kept)
+    require(
+        found.source != "arithmetic" or cfg.verifier.rule == "arithmetic",
+        f'verifier.rule = "{cfg.verifier.rule}" does not read the built-in task\'s answers, "#N" at the very end; set '
+        "--verifier.rule arithmetic, or name other questions with --data.source",
+    )
 
     def drop_over(limit: int, sizes: np.ndarray, what: str, option: str) -> None:
         hint = f"raise --{option} to {max(sizes, default=0)} to keep them all"

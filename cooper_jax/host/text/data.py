@@ -46,7 +46,7 @@ class Problems:
     """Problems of one source, and what became of the rest; as text, the line a program prints at its start."""
 
     def __init__(self, source: str, rows: int, problems: Sequence[Problem]) -> None:
-        self.kept = list(problems)
+        self.kept, self.source = list(problems), source
         self._said = f"{source}: {rows:,} rows"
         self._dropped: list[str] = []
 
