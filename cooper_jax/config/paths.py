@@ -5,6 +5,7 @@ What both have in common is used, and no more: an object store has no folders of
 """
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -45,6 +46,24 @@ def is_local(place: str | os.PathLike[str]) -> bool:
 def absolute(place: str | os.PathLike[str]) -> Path:
     """`path(place)` from the root on; epath's own `absolute` takes gs:// for a folder of the working directory."""
     return path(place).absolute() if is_local(place) else path(place)
+
+
+def require_folder(place: str | os.PathLike[str], what: str) -> None:
+    """Raise UserError unless a folder lies at `place`, where `what` is looked for: what is there instead, if anything,
+    and how a model gets there."""
+    found, text = path(place), os.fspath(place)
+    if found.is_dir():
+        return
+    if found.is_file():
+        gguf = ", and GGUF is not read" if found.suffix.lower() == ".gguf" else ""
+        raise UserError(f"{text} is a file{gguf}; give a folder: {what}")
+    # OWNER/NAME, as the Hub has it, but for the folders that hold what is fetched and what runs leave.
+    hub = re.fullmatch(r"([A-Za-z0-9][\w.-]*)/([\w.-]+)", text)
+    if hub and hub[1] not in ("models", "runs") and not path(hub[1]).is_dir():
+        get = f"nothing is downloaded: hf download {text} --local-dir models/{hub[2]}, and give models/{hub[2]}"
+    else:
+        get = f"hf download OWNER/{found.name} --local-dir {text} gets one of the Hub's"
+    raise UserError(f"{text}: no such folder; give {what}; {get}")
 
 
 @contextmanager

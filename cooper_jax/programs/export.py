@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import jax
 import tyro
 
-from cooper_jax import config
 from cooper_jax.config import Mesh, Trainee, path, require
 from cooper_jax.config.paths import folder_here
 from cooper_jax.device import loading
@@ -17,7 +16,7 @@ from cooper_jax.host import arithmetic
 from cooper_jax.host.text.tokenizer import FILES
 from cooper_jax.mesh import hosts, sharding
 from cooper_jax.model import hf, weights
-from cooper_jax.run import checkpoint, directory
+from cooper_jax.run import checkpoint, directory, start
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def export(cfg: Export) -> Path:
     with hosts.together():
         hf.check_empty(to)
         require(not hf.is_folder(run), f"{run} is a Hugging Face folder already; give the directory of a run")
-        ran = config.from_json(run / "config.json")
+        ran = start.configuration(run)
     trainee: Trainee = getattr(ran, cfg.model)
     scored = cfg.model == "reward"
     require(trainee.model.given, f"the run in {run} has no {cfg.model} model")

@@ -70,6 +70,11 @@ def generate(cfg: Generate) -> list[Completion]:
     )
     with machine.machine(whole, policy=policy) as here:
         problem, tok = Problem(cfg.prompt, ""), here.tokenizers["policy"]
+        require(
+            tok.chats or cfg.template != "chat",
+            f"--template chat: the tokenizer of {cfg.model} has no chat template; use --template plain, or an "
+            "instruction-tuned model",
+        )
         template = ("chat" if tok.chats else "plain") if cfg.template == "auto" else cfg.template
         prompting = Prompting(template=template, system=cfg.system)
         [length] = encode.prompt_sizes([problem], tok, prompting).tolist()

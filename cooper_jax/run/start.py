@@ -4,12 +4,14 @@ They come from a Hugging Face folder, from another run's directory, or, without 
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
 
 from cooper_jax import config
 from cooper_jax.config import Config, Trainee, path, require
+from cooper_jax.config.paths import require_folder
 from cooper_jax.device import keys, loading
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import ModelState
@@ -18,6 +20,8 @@ from cooper_jax.host.text import encode
 from cooper_jax.host.text import tokenizer as hf_tokenizer
 from cooper_jax.model import hf, weights
 from cooper_jax.run import checkpoint
+
+MODELS = "a Hugging Face folder, or the directory of a run"
 
 
 def resolve(name: str, trainee: Trainee) -> Trainee:
@@ -32,21 +36,34 @@ def resolve(name: str, trainee: Trainee) -> Trainee:
         return trainee
     else:
         require(where != "", f"{name}.model has no shapes; give them, or a folder to start from")
-        found = getattr(config.from_json(path(where) / "config.json"), _item(name)).model
+        found = getattr(configuration(where), _item(name)).model
         require(found.given, f"the run in {where} has no {name} model")
     return replace(trainee, model=hf.resolve(name, trainee.model, found, where))
 
 
 def ran(where: str) -> Config | None:
     """The configuration of the run in `where`; None of a Hugging Face folder. Raises UserError where neither lies."""
-    require(path(where).is_dir(), f"{where}: no such folder; give a Hugging Face folder, or the directory of a run")
-    return None if hf.is_folder(where) else config.from_json(path(where) / "config.json")
+    return None if hf.is_folder(where) else configuration(where)
+
+
+def configuration(where: str | Path) -> Config:
+    """Of the run in `where`. Raises UserError: no such folder, or no run in it."""
+    require_folder(where, MODELS)
+    there = sorted(file.name for file in path(where).iterdir())
+    require(
+        "config.json" in there,
+        f"{where} holds no config.json, so that it is neither a Hugging Face folder nor the directory of a run; it "
+        f"holds {', '.join(there[:5]) or 'nothing'}{' ...' if len(there) > 5 else ''}",
+    )
+    return config.from_json(path(where) / "config.json")
 
 
 def tokenizer(name: str, trainee: Trainee, source: str) -> encode.Tokenizer:
     """The tokenizer that a model's setting names, that beside its first weights, or the built-in task's."""
     beside = (f"{trainee.init}/tokenizer/{_item(name)}", trainee.init) if trainee.init else ()
     folder = trainee.tokenizer or next((place for place in beside if hf_tokenizer.is_folder(place)), "")
+    if trainee.tokenizer or (trainee.init and source != "arithmetic"):
+        require_folder(trainee.tokenizer or trainee.init, MODELS)
     require(
         folder != "" or source == "arithmetic",
         f"{name}: no tokenizer lies in {trainee.init or 'init'}, and only the built-in task does without; "
@@ -92,6 +109,7 @@ def load_params(where: str, item: Literal["policy", "reward"], trainee: Trainee,
     reward = item == "reward"
     like = weights.abstract(trainee.model, reward, mesh)
     if not hf.is_folder(where):
+        require_folder(where, MODELS)
         return checkpoint.load_params(where, item, like)
     require(
         hf.read_config(where).scored or not reward,

@@ -94,7 +94,9 @@ def test_models_in_the_wrong_place(causal: Any, tiny_config: Config, tmp_path: P
         start.resolve("policy", Trainee(Model(norm_eps=0.1), init=folder))
     with pytest.raises(UserError, match=r"policy.model has no shapes; give them, or a folder"):
         start.resolve("policy", Trainee())
-    with pytest.raises(UserError, match="no such file; give the directory of a run"):
+    with pytest.raises(
+        UserError, match="holds no config.json, so that it is neither a Hugging Face folder nor .*; it holds nothing"
+    ):
         start.resolve("policy", Trainee(init=str(tmp_path)))
     found = start.resolve("reward", Trainee(init=folder))
     with pytest.raises(UserError, match="has no score head; train one on it with cooper fit-reward"):

@@ -179,7 +179,7 @@ def test_from_folders_through_runs_to_folders(
     for args, message in (
         (
             ["export", str(tmp_path / "none"), *export[2:]],
-            r"none/config.json: no such file; give the directory of a run",
+            r"none: no such folder; give a Hugging Face folder, or the directory of a run",
         ),
         (["export", str(tmp_path / "out" / "reward"), *export[2:]], "is a Hugging Face folder already"),
         (["export", cfg.sft.dir, *export[2:]], "has no reward model"),

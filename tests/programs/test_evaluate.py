@@ -240,7 +240,7 @@ def test_mistakes_before_anything_is_computed(tiny_config: Config, sets: dict[st
         (sets_of(gsm, gsm), "evaluation.sets: gsm8k, gsm8k: name each once"),
         (sets_of(gsm, "verifybench:nowhere.json"), "nowhere.json: no such file"),
         (sets_of("gsm8k.jsonl"), "is not NAME:PATH"),
-        (sets_of(gsm, dir=str(tmp_path / "none")), "none holds no checkpoints"),
+        (sets_of(gsm, dir=str(tmp_path / "none")), "none: no such folder; give a Hugging Face folder"),
         (
             sets_of(gsm, rollout=replace(tiny_config.rollout, prompt_len=2)),
             "no problem is left of gsm8k: 6 rows; 0 used; 6 with prompts over 2 tokens .raise --rollout.prompt-len to",

@@ -69,16 +69,21 @@ def test_templates(policy: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
     (bare / "tokenizer_config.json").write_text(json.dumps(stated | {"chat_template": None}))
     args = ("generate", str(bare), "--prompt", PROMPT, "--temperature", "0", "--max-new", "5", "--json")
     assert said(capsys, *args) == said(capsys, *args, "--template", "plain")
-    assert "has no chat template" in one_error(capsys, *args, "--template", "chat")
+    refused = one_error(capsys, *args, "--template", "chat")
+    assert "has no chat template; use --template plain" in refused and "--prompting" not in refused
     system = ("generate", policy, "--prompt", PROMPT, "--temperature", "0", "--max-new", "5", "--json")
     assert said(capsys, *system) != said(capsys, *system, "--system", "Be brief.")
 
 
 def test_mistakes_in_generating(policy: str, reward: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "model.gguf").touch()
     for model, options, message in (
         (str(tmp_path / "none"), [], "none: no such folder; give a Hugging Face folder, or the directory of a run"),
-        (str(tmp_path / "empty"), [], "config.json: no such file"),
+        (str(tmp_path / "empty"), [], "empty holds no config.json, so that it is neither"),
+        (str(tmp_path / "model.gguf"), [], "model.gguf is a file, and GGUF is not read; give a folder"),
+        ("Qwen/Some-Model", [], "no such folder; .*: hf download Qwen/Some-Model --local-dir models/Some-Model"),
+        ("models/Some-Model", [], "hf download OWNER/Some-Model --local-dir models/Some-Model gets one"),
         (reward, [], "holds a sequence classifier, which has no language-model head"),
         (policy, ["--n", "0"], "--n 0: must be at least 1"),
         (policy, ["--n", "2", "--temperature", "0"], "greedy completions are all alike"),
@@ -88,4 +93,5 @@ def test_mistakes_in_generating(policy: str, reward: str, tmp_path: Path, capsys
         (policy, ["--prompt", "", "--template", "plain"], "--prompt is empty"),
     ):
         given = [] if "--prompt" in options else ["--prompt", "1+1?"]
-        assert message in one_error(capsys, "generate", model, *given, *options)
+        error = one_error(capsys, "generate", model, *given, *options)
+        assert all(part in error for part in message.split(".*")), error

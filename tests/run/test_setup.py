@@ -6,8 +6,17 @@ from typing import Any
 import jax
 import pytest
 
-from cooper_jax.config import Config, Trainee
-from cooper_jax.run import machine
+from cooper_jax.config import Config, Model, Trainee, UserError
+from cooper_jax.run import machine, start
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_model_that_is_not_there(given: bool, tiny: Model, tmp_path: Path) -> None:
+    """What is not there, and how to get it, whether or not the configuration has shapes."""
+    where = str(tmp_path / "Some-Model")
+    trainee = Trainee(tiny if given else Model(), init=where)
+    with pytest.raises(UserError, match=r"Some-Model: no such folder; give .*; hf download OWNER/Some-Model"):
+        start.tokenizer("policy", start.resolve("policy", trainee), "rows.jsonl")
 
 
 def test_compiled_programs_are_kept_where_the_user_says(

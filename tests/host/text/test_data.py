@@ -235,7 +235,7 @@ def test_mistakes_before_the_first_step(two_tokenizers: Config) -> None:
         (replace(cfg, scoring=replace(cfg.scoring, length=10)), "no problem is left .*raise --scoring.length to"),
         (
             replace(cfg, prompting=Prompting(template="chat"), policy=replace(cfg.policy, tokenizer="nowhere")),
-            "nowhere holds no tokenizer",
+            "nowhere: no such folder; give a Hugging Face folder",
         ),
         (
             replace(cfg, data=replace(cfg.data, held_out=10**9)),
