@@ -58,11 +58,18 @@ def annotate_file(rows: str, cfg: FromFile) -> Result:
 def annotate(cfg: Config) -> Result:
     """Label the completions in `cfg.annotate.rows`, or else samples of the policy, into `cfg.annotate.dir`.
 
-    The policy is the one in `policy.init`.
+    The policy is the one in `policy.init`. Raises UserError where the lenient judge is asked about another task than
+    the built-in one.
     """
     require(
         cfg.policy.init != "" or cfg.annotate.rows != "",
         "annotate samples from a trained policy: set policy.init to its run directory, or annotate.rows to a file",
+    )
+    built_in = cfg.verifier.rule == "arithmetic" and (cfg.annotate.rows != "" or cfg.data.source == "arithmetic")
+    require(
+        cfg.annotate.judge != "lenient" or built_in,
+        'the judge "lenient" reads the built-in task\'s "#N" alone, and would call all else wrong; take '
+        "--annotate.judge server or mesh, of a file --judge server or mesh (or --verifier.rule arithmetic, if it holds that task)",
     )
     with machine.machine(cfg, **({} if cfg.annotate.rows else {"policy": cfg.policy})) as here:
         with hosts.together():
@@ -132,6 +139,9 @@ def _write(
     with part.open("wb") as file:
         pq.write_table(pa.Table.from_pylist(kept), file)
     part.replace(out / "labels.parquet")
+    for name in ("right", "wrong"):
+        if not figures[f"kept_{name}"]:
+            print(f"warning: no completion is labelled {name}; a reward model needs both ")
     if figures["dropped_judge_silent"]:
         print(f"the judge gave no answer on {figures['dropped_judge_silent']} rows; run again to ask for those alone")
     print(f"wrote {out / 'labels.parquet'}, report.json and report.md")

@@ -1,15 +1,18 @@
 """`cooper annotate`: a file's completions, labelled where the rule and a model behind a server agree."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from fake_server import FakeServer, says, status
+from rows import write
 
 from cooper_jax import config
 from cooper_jax.__main__ import main
+from cooper_jax.config import Config, UserError
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG
 from cooper_jax.programs import annotate
 
@@ -74,9 +77,27 @@ def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     file = tmp_path / "rows.jsonl"
     file.write_text(json.dumps(ROWS[0]))
     for args, message in (
-        ([str(tmp_path / "none.jsonl"), "--judge", "lenient"], "no such file"),
+        ([str(tmp_path / "none.jsonl"), "--judge", "lenient", "--verifier.rule", "arithmetic"], "no such file"),
+        ([str(file), "--judge", "lenient"], 'judge "lenient" reads the built-in task'),
         ([str(file)], "name it with --server.model"),
     ):
         with pytest.raises(SystemExit):
             main(["annotate", *args, "--out", str(tmp_path / "out")])
         assert message in capsys.readouterr().err
+
+
+def test_the_lenient_judge_is_for_the_built_in_task(tiny_config: Config, tmp_path: Path) -> None:
+    cfg = replace(tiny_config, data=config.Data(write(tmp_path / "real.jsonl", [{"question": "1+1?", "answer": "2"}])))
+    with pytest.raises(UserError, match=r"would call all else wrong; take --annotate.judge server or mesh"):
+        annotate.annotate(cfg)
+
+
+@pytest.mark.parametrize(("kept", "missing"), [((0, 2), "wrong"), ((1, 3), "right"), ((0, 1), "")])
+def test_a_label_that_is_missing_is_said(
+    kept: tuple[int, ...], missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "rows.jsonl", [ROWS[i] for i in kept])
+    cfg = annotate.FromFile(str(tmp_path / "out"), "lenient", verifier=config.Verifier("arithmetic", workers=1))
+    annotate.annotate_file(file, cfg)
+    said = capsys.readouterr().out
+    assert (f"no completion is labelled {missing}" in said) == bool(missing) == ("warning" in said)
