@@ -42,7 +42,10 @@ COMMANDS = {
         "programs.fit_reward", "fit_reward", "fit the reward model on labelled completions", interrupted=_CONTINUES
     ),
     "evaluate": Command(
-        "programs.evaluate", "evaluate", "a policy on held-out questions or benchmarks, a reward model on its own"
+        "programs.evaluate",
+        "evaluate",
+        "a policy on held-out questions or benchmarks, a reward model on its own",
+        interrupted="run the same command to continue; what was evaluated before is kept",
     ),
     "verify": Command(
         "programs.verify",

@@ -62,7 +62,7 @@ def require_folder(place: str | os.PathLike[str], what: str) -> None:
     if hub and hub[1] not in ("models", "runs") and not path(hub[1]).is_dir():
         get = f"nothing is downloaded: hf download {text} --local-dir models/{hub[2]}, and give models/{hub[2]}"
     else:
-        get = f"hf download OWNER/{found.name} --local-dir {text} gets one of the Hub's"
+        get = f"train that model first, or fetch it: hf download OWNER/{found.name} --local-dir {text}"
     raise UserError(f"{text}: no such folder; give {what}; {get}")
 
 

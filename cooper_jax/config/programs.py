@@ -115,6 +115,8 @@ class Evaluation:
 
     sets: tuple[str, ...] = ()
     """Benchmarks as NAME:PATH, such as gsm8k:test.jsonl; docs/data.md lists them. Empty: the held-out questions."""
+    out: str = ""
+    """Folder of the results; empty: the run that is evaluated or, of a Hugging Face folder, one beside it."""
     questions: int = 1024
     """Held-out questions (all, if there are fewer); of a benchmark, all are asked."""
     samples: int = 1

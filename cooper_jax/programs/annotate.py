@@ -69,7 +69,8 @@ def annotate(cfg: Config) -> Result:
     require(
         cfg.annotate.judge != "lenient" or built_in,
         'the judge "lenient" reads the built-in task\'s "#N" alone, and would call all else wrong; take '
-        "--annotate.judge server or mesh, of a file --judge server or mesh (or --verifier.rule arithmetic, if it holds that task)",
+        "--annotate.judge server or mesh, of a file --judge server or mesh (or --verifier.rule arithmetic, if it holds "
+        "that task)",
     )
     with machine.machine(cfg, **({} if cfg.annotate.rows else {"policy": cfg.policy})) as here:
         with hosts.together():

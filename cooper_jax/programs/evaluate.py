@@ -1,24 +1,21 @@
 """`cooper evaluate`: a policy on held-out questions and benchmarks, with training's own sampler and verifier; a reward
 model on VerifyBench."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from cooper_jax.config import Config, path, require
+from cooper_jax.config import Config, require
+from cooper_jax.config.paths import require_folder
 from cooper_jax.host.text import benchmarks, data, encode
 from cooper_jax.host.text.benchmarks import Labelled, Question
 from cooper_jax.mesh import hosts
-from cooper_jax.model import hf
-from cooper_jax.run import directory, machine, questions, start
+from cooper_jax.run import answers, evaluations, machine, questions, start
 from cooper_jax.run.directory import Result
+from cooper_jax.run.evaluations import Kept
 from cooper_jax.run.held_out import HeldOut, policy_rows, reward_rows
 from cooper_jax.run.machine import Machine
 from cooper_jax.run.metrics import Record, Row, policy_figures, reward_figures
@@ -38,11 +35,13 @@ def measure(cfg: Config, where: str) -> dict[float, Record]:
 def evaluate(cfg: Config) -> Result:
     """Evaluate the model in `cfg.dir`, a run or a Hugging Face folder, on `evaluation.sets` or held-out questions.
 
-    Prints tables; the figures are a record for each set and temperature. Writes `evaluation.json` (these) and
-    `evaluation.parquet` (a row a question or completion) for policies, `verifybench.json` and `.parquet` for reward
-    models, into the run or, of a folder, beside it.
+    Prints tables; the figures are a record for each set and temperature. Writes, after each of them, `evaluation.json`
+    (these) and `evaluation.parquet` (a row a question or completion) for policies, `verifybench.json` and `.parquet`
+    for reward models, into `evaluation.out`, the run or, of a folder, beside it. What stands there already of the same
+    evaluation is not done again; another one is set aside.
     Raises UserError before anything is computed: a set that cannot be read, or named twice.
     """
+    require_folder(cfg.dir, start.MODELS)
     named = [benchmarks.split_name(text) for text in cfg.evaluation.sets]
     names = [name for name, _ in named]
     require(len(names) == len(set(names)), f"evaluation.sets: {', '.join(names)}: name each once")
@@ -51,24 +50,28 @@ def evaluate(cfg: Config) -> Result:
     records = _policy(cfg, asked) if asked or not sets else []
     labelled = {name: rows for name, rows in sets.items() if name in benchmarks.REWARD}
     records += _reward(cfg, labelled) if labelled else []
-    return Result(_folder(cfg, "evaluation" if asked or not sets else "verifybench"), records)
+    return Result(evaluations.folder(cfg, "evaluation" if asked or not sets else "verifybench"), records)
 
 
 def _policy(cfg: Config, sets: dict[str, list[Question]]) -> list[dict[str, Any]]:
-    records, rows = [], []
     with machine.machine(cfg, policy=replace(cfg.policy, init=cfg.dir)) as here:
         with hosts.together():
             found = {name: _usable(name, asked, here) for name, asked in sets.items()}
-        hosts.same("the processes' data", {n: data.digest(q.problem for q in asked) for n, asked in found.items()})
+        digests = {name: data.digest(question.problem for question in asked) for name, asked in found.items()}
+        hosts.same("the processes' data", digests)
         found = found or {HELD_OUT: HeldOut(here).questions}
-        params = start.load_params(cfg.dir, "policy", here.cfg.policy, here.mesh)
-        for name, asked in found.items():
-            left_out = len(sets.get(name, asked)) - len(asked)
-            for temperature in cfg.evaluation.temperatures:
-                answered = policy_rows(params, asked, temperature, here, name)
-                rows += [{"set": name, "temperature": temperature, **row} for row in answered]
-                figures = policy_figures(answered) | {"left_out": left_out}
-                records.append({"set": name, "temperature": temperature, **figures})
+        digests = digests or {HELD_OUT: data.digest(question.problem for question in found[HELD_OUT])}
+        kept = Kept(here.cfg, "evaluation", digests)
+        every = [{"set": name, "temperature": t} for name in found for t in cfg.evaluation.temperatures]
+        if todo := [which for which in every if not kept.record(which)]:
+            params = start.load_params(cfg.dir, "policy", here.cfg.policy, here.mesh)
+            for which in todo:
+                asked = found[which["set"]]
+                answered = policy_rows(params, asked, which["temperature"], here, _named(**which))
+                left_out = len(sets.get(which["set"], asked)) - len(asked)
+                kept.add(which, policy_figures(answered) | {"left_out": left_out}, answered)
+                _warn(answered, asked, here)
+    records = [record for which in every if (record := kept.record(which))]
     several = any("majority" in record for record in records)
     table = Table("set", "samples", "accuracy", title=cfg.dir, box=None, padding=(0, 1, 0, 0))
     for heading in (*(("maj@k", "pass@k") if several else ()), "tokens", "cut", "unknown", "asked"):
@@ -81,7 +84,7 @@ def _policy(cfg: Config, sets: dict[str, list[Question]]) -> list[dict[str, Any]
             r["set"], f"{k} at {r['temperature']:g}" if r["temperature"] else "greedy", _cell(r["accuracy"]) + error,
             *votes, f"{r['length']:.0f}", _cell(r["truncated"]), _cell(r["unknown"]), f"{r['questions']:.0f}",
         )  # fmt: skip
-    _finish(cfg, "evaluation", table, records, rows)
+    _finish("evaluation", table, kept)
     return records
 
 
@@ -93,22 +96,24 @@ def _usable(name: str, asked: Sequence[Question], here: Machine) -> list[Questio
 
 
 def _reward(cfg: Config, sets: dict[str, list[Labelled]]) -> list[dict[str, Any]]:
-    records, rows = [], []
     with machine.machine(cfg, reward=replace(cfg.reward, init=cfg.dir)) as here:
         found = {name: _fitting(name, labelled, here) for name, labelled in sets.items()}
-        params = start.load_params(cfg.dir, "reward", here.cfg.reward, here.mesh)
-        for name, labelled in found.items():
-            scored = reward_rows(params, labelled, here, name)
-            rows += [{"set": name, **row} for row in scored]
-            figures = reward_figures(scored) | {"left_out": len(sets[name]) - len(labelled)}
-            records.append({"set": name, **figures})
+        digests = {name: data.digest(repr(row) for row in labelled) for name, labelled in found.items()}
+        kept = Kept(here.cfg, "verifybench", digests)
+        if todo := [name for name in found if not kept.record({"set": name})]:
+            params = start.load_params(cfg.dir, "reward", here.cfg.reward, here.mesh)
+            for name in todo:
+                scored = reward_rows(params, found[name], here, name)
+                figures = reward_figures(scored) | {"left_out": len(sets[name]) - len(found[name])}
+                kept.add({"set": name}, figures, scored)
+    records = [record for name in found if (record := kept.record({"set": name}))]
     table = Table("set", "figure", title=cfg.dir)
     table.add_column("value", justify="right")
     for record in records:
         for name, value in list(record.items())[1:]:
             table.add_row(record["set"], name, str(int(value)) if name in _COUNTS else _cell(value))
         table.add_section()
-    _finish(cfg, "verifybench", table, records, rows)
+    _finish("verifybench", table, kept)
     return records
 
 
@@ -128,18 +133,18 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _folder(cfg: Config, name: str) -> Path:
-    """The run, or a folder beside a Hugging Face folder, which is not ours to write into."""
-    return path(f"{path(cfg.dir)}-{name}") if hf.is_folder(cfg.dir) else path(cfg.dir)
+def _named(set: str, temperature: float) -> str:
+    return f"{set}, {f'at {temperature:g}' if temperature else 'greedy'}"
 
 
-def _finish(cfg: Config, name: str, table: Table, records: list[dict[str, Any]], rows: list[Row]) -> None:
-    if not hosts.is_main():
-        return
-    folder = _folder(cfg, name)
-    directory.make_dir(str(folder))
-    (folder / f"{name}.json").write_text(json.dumps(records, indent=2) + "\n")
-    with (folder / f"{name}.parquet").open("wb") as file:
-        pq.write_table(pa.Table.from_pylist(rows), file)
-    Console().print(table)
-    print(f"wrote {folder / name}.json and {folder / name}.parquet")
+def _warn(answered: Sequence[Row], asked: Sequence[Question], here: Machine) -> None:
+    """Say where the rule found no answer at all, and what to set."""
+    none = all(answer is None for row in answered for answer in row["answers"])
+    if none and (hint := answers.expected(here.cfg, [question.problem for question in asked])):
+        print(f"warning: in no completion does the rule find an answer: {hint}", flush=True)
+
+
+def _finish(name: str, table: Table, kept: Kept) -> None:
+    if hosts.is_main():
+        Console().print(table)
+        print(f"wrote {kept.folder / name}.json and {kept.folder / name}.parquet")

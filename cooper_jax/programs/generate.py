@@ -1,6 +1,7 @@
 """`cooper generate`: completions of one prompt, to try a model."""
 
 import json
+import sys
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ from cooper_jax.device.keys import Use
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Problem
 from cooper_jax.mesh import hosts, sharding
-from cooper_jax.run import machine, start
+from cooper_jax.run import machine, progress, start
 from cooper_jax.run.sampler import Completion, Sampler
 
 
@@ -85,9 +86,14 @@ def generate(cfg: Generate) -> list[Completion]:
             rollout=Rollout(prompt_len=length, completion_len=cfg.max_new),
             evaluation=Evaluation(batch=sharding.ways_of(here.mesh)),
         )
-        params = start.load_params(cfg.model, "policy", here.cfg.policy, here.mesh)
+        # On stderr: what is printed may be read as JSON.
+        with progress.shown("generate: reads the model", 1, "models", sys.stderr) as note:
+            params = start.load_params(cfg.model, "policy", here.cfg.policy, here.mesh)
+            note(1)
         sampler = Sampler(here, cfg.n, cfg.temperature, cfg.top_p, Use.GENERATE)
-        [(_, mine)] = sampler.batches(params, [problem])
+        with progress.shown("generate: compiles and samples", 1, "prompts", sys.stderr) as note:
+            [(_, mine)] = sampler.batches(params, [problem])
+            note(1)
         samples = [Completion(*sample) for some in hosts.gather(mine) for sample in some]
     if cfg.json:
         fields = ("text", "token_ids", "logprobs")

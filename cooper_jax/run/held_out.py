@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from rich.progress import track
 
 from cooper_jax.device import jits, keys
 from cooper_jax.device.keys import Use
@@ -16,7 +15,7 @@ from cooper_jax.host.text.benchmarks import Labelled, Question
 from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import RIGHT, Verdict
 from cooper_jax.mesh import hosts, sharding
-from cooper_jax.run import questions
+from cooper_jax.run import progress, questions
 from cooper_jax.run.machine import Machine
 from cooper_jax.run.metrics import Record, Row, policy_figures
 from cooper_jax.run.sampler import Completion, Sampler
@@ -48,7 +47,7 @@ def policy_rows(
 ) -> list[Row]:
     """One row a question, in every process: its completions, the rule's verdicts and answers, lengths in tokens.
 
-    Each process samples and verifies its share. With `shown`, the name of the questions, a progress bar.
+    Each process samples and verifies its share. `shown`, the name of the questions, is what progress is said of.
     """
     cfg = here.cfg.evaluation
     samples = cfg.samples if temperature else 1
@@ -57,12 +56,14 @@ def policy_rows(
     drawn: list[Completion] = []
     pending = []
     batches = sampler.batches(params, [question.problem for question in questions])
-    for some, completions in track(batches, shown, -(-len(questions) // cfg.batch), disable=not shown):
-        places += some
-        drawn += completions
-        # Graded while the next batch is sampled.
-        jobs = [c.job(questions[some[i // samples]].problem) for i, c in enumerate(completions)]
-        pending.append(here.verifier.submit(jobs))
+    with progress.shown(shown, len(questions), "questions") as note:
+        for number, (some, completions) in enumerate(batches, 1):
+            places += some
+            drawn += completions
+            # Graded while the next batch is sampled.
+            jobs = [c.job(questions[some[i // samples]].problem) for i, c in enumerate(completions)]
+            pending.append(here.verifier.submit(jobs))
+            note(min(number * cfg.batch, len(questions)))
     verdicts = [verdict for part in pending for verdict in part.result()]
     cast = votes([v.answer for v in verdicts], [v.verdict for v in verdicts], samples, here)
     rows = []
@@ -118,9 +119,11 @@ def in_batches(
     size, found = here.cfg.evaluation.batch, []
     sharding.rows_divide(here.mesh, evaluation__batch=size)
     whole = jits.make_whole(here.mesh)
-    for first in track(range(0, count, size), shown, disable=not shown):
-        some = texts([i % count for i in here.mine(range(first, first + size))])
-        found.append(sharding.fetch(whole(ask(params, here.put(here.packed(some))))))
+    with progress.shown(shown, count, "texts") as note:
+        for first in range(0, count, size):
+            some = texts([i % count for i in here.mine(range(first, first + size))])
+            found.append(sharding.fetch(whole(ask(params, here.put(here.packed(some))))))
+            note(min(first + size, count))
     return np.concatenate(found)[:count]
 
 

@@ -95,7 +95,7 @@ def test_models_in_the_wrong_place(causal: Any, tiny_config: Config, tmp_path: P
     with pytest.raises(UserError, match=r"policy.model has no shapes; give them, or a folder"):
         start.resolve("policy", Trainee())
     with pytest.raises(
-        UserError, match="holds no config.json, so that it is neither a Hugging Face folder nor .*; it holds nothing"
+        UserError, match=r"holds no config.json, so that it is neither a Hugging Face folder nor .*; it holds nothing"
     ):
         start.resolve("policy", Trainee(init=str(tmp_path)))
     found = start.resolve("reward", Trainee(init=folder))

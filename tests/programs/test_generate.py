@@ -83,7 +83,7 @@ def test_mistakes_in_generating(policy: str, reward: str, tmp_path: Path, capsys
         (str(tmp_path / "empty"), [], "empty holds no config.json, so that it is neither"),
         (str(tmp_path / "model.gguf"), [], "model.gguf is a file, and GGUF is not read; give a folder"),
         ("Qwen/Some-Model", [], "no such folder; .*: hf download Qwen/Some-Model --local-dir models/Some-Model"),
-        ("models/Some-Model", [], "hf download OWNER/Some-Model --local-dir models/Some-Model gets one"),
+        ("models/Some-Model", [], "train that model first, or fetch it: hf download OWNER/Some-Model --local-dir models/Some-Model"),
         (reward, [], "holds a sequence classifier, which has no language-model head"),
         (policy, ["--n", "0"], "--n 0: must be at least 1"),
         (policy, ["--n", "2", "--temperature", "0"], "greedy completions are all alike"),
