@@ -118,9 +118,11 @@ def main(argv: list[str] | None = None) -> None:
 
 def _end(said: str, code: int, agreed: bool = False) -> NoReturn:
     """Say what went wrong, and leave; what all processes know, only the first says."""
+    from cooper_jax.config import visible
+
     others = _others()
     if not agreed or others is None or others.is_main():
-        print(f"error: {said}", file=sys.stderr, flush=True)
+        print(f"error: {visible(said)}", file=sys.stderr, flush=True)
     if others and not agreed:
         others.leave(code)
     sys.exit(code)

@@ -29,7 +29,10 @@ def test_mistakes_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_pa
             "rollout.group = 1: an advantage compares a completion with its group; use 2 or more",
         ),
         (["--policy.micro-batch", "48"], "policy.micro_batch = 48 does not divide the 256 rows"),
-        (["--policy.init", str(tmp_path / "nowhere")], "nowhere: no such folder; give a Hugging Face folder, or the directory of a run; train that model first"),
+        (
+            ["--policy.init", str(tmp_path / "nowhere")],
+            "nowhere: no such folder; give a Hugging Face folder, or the directory of a run; train that model first",
+        ),
         (["--policy.init", "", "--reward.init", "", "--rollout.prompt-len", "3"], "raise --rollout.prompt-len to 6"),
         (["--policy.model.heads", "3"], "model.heads = 3 is not a multiple of model.kv_heads = 2"),
         (["--mesh.fsdp", "3"], "does not use the 1 devices"),

@@ -4,7 +4,7 @@ Defaults live here and nowhere else. Each `__post_init__` rejects what a run wou
 message that names the value, the rule and the fix.
 """
 
-from cooper_jax.config.errors import UserError, require
+from cooper_jax.config.errors import UserError, require, visible
 from cooper_jax.config.files import builtin, flat, from_json, load, to_json
 from cooper_jax.config.model import RUN_TIME, SHAPES, Model, Optim, RopeScaling, Trainee
 from cooper_jax.config.paths import is_local, path
@@ -64,4 +64,5 @@ __all__ = [
     "reads",
     "require",
     "to_json",
+    "visible",
 ]  # fmt: skip

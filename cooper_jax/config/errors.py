@@ -1,20 +1,35 @@
-"""Mistakes that a user can mend, and the checks that find them."""
+"""Mistakes that a user can mend, the checks that find them, and how text of others is shown."""
 
+import re
 from typing import Any, get_type_hints
 
 import typeguard
+
+_UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
+"""C0, C1, what sets or turns the direction of writing, ends of lines, halves of surrogate pairs."""
+
+
+def visible(text: str, keep: str = "") -> str:
+    """`text` of a model, a server or a file as a terminal may show it: what would steer the terminal, or hide or turn
+    other text, is written out, `\\x1b` for escape, but for the characters in `keep`."""
+
+    def spelt(found: re.Match[str]) -> str:
+        return found[0] if found[0] in keep else found[0].encode("unicode_escape").decode()
+
+    return _UNSEEN.sub(spelt, text)
 
 
 class UserError(Exception):
     """A mistake the user can mend. `cooper` prints the message, without a traceback, and exits with `exit_code`.
 
-    One that is `agreed` is raised in every process of a run, and printed by the first alone.
+    One that is `agreed` is raised in every process of a run, and printed by the first alone. The message is `visible`:
+    it may quote text of others.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, agreed: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(visible(message))
         self.agreed = agreed
 
 

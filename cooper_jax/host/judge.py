@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from cooper_jax import config
-from cooper_jax.config import require
+from cooper_jax.config import require, visible
 from cooper_jax.host import arithmetic
 from cooper_jax.host.cache import Cache, content_key
 from cooper_jax.host.server import Chat, Server
@@ -231,7 +231,11 @@ def markdown(figures: dict[str, Any]) -> str:
             continue
         lines += ["", f"## Rule: {cell['rule']}. Judge: {cell['judge']}. {cell['count']} rows"]
         for shown in cell["examples"]:
-            lines += ["", f"Row {shown['row']}: rule: {shown['rule_reason']}; judge: {shown['judge_reason']}", ""]
+            lines += [
+                "",
+                f"Row {shown['row']}: " + visible(f"rule: {shown['rule_reason']}; judge: {shown['judge_reason']}"),
+                "",
+            ]
             quoted = {k: shown[k] for k in ("question", "reference_answer", "answer", "completion")}
             lines += ["```json", json.dumps(quoted, indent=1, ensure_ascii=False), "```"]
     return "\n".join(lines) + "\n"

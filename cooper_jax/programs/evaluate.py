@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from cooper_jax.config import Config, require
+from cooper_jax.config import Config, require, visible
 from cooper_jax.config.paths import require_folder
 from cooper_jax.host.text import benchmarks, data, encode
 from cooper_jax.host.text.benchmarks import Labelled, Question
@@ -73,7 +74,7 @@ def _policy(cfg: Config, sets: dict[str, list[Question]]) -> list[dict[str, Any]
                 _warn(answered, asked, here)
     records = [record for which in every if (record := kept.record(which))]
     several = any("majority" in record for record in records)
-    table = Table("set", "samples", "accuracy", title=cfg.dir, box=None, padding=(0, 1, 0, 0))
+    table = Table("set", "samples", "accuracy", title=Text(cfg.dir), box=None, padding=(0, 1, 0, 0))
     for heading in (*(("maj@k", "pass@k") if several else ()), "tokens", "cut", "unknown", "asked"):
         table.add_column(heading, justify="right")
     for r in records:
@@ -107,11 +108,11 @@ def _reward(cfg: Config, sets: dict[str, list[Labelled]]) -> list[dict[str, Any]
                 figures = reward_figures(scored) | {"left_out": len(sets[name]) - len(found[name])}
                 kept.add({"set": name}, figures, scored)
     records = [record for name in found if (record := kept.record({"set": name}))]
-    table = Table("set", "figure", title=cfg.dir)
+    table = Table("set", "figure", title=Text(cfg.dir))
     table.add_column("value", justify="right")
     for record in records:
         for name, value in list(record.items())[1:]:
-            table.add_row(record["set"], name, str(int(value)) if name in _COUNTS else _cell(value))
+            table.add_row(record["set"], Text(visible(name)), str(int(value)) if name in _COUNTS else _cell(value))
         table.add_section()
     _finish("verifybench", table, kept)
     return records

@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 from rich.rule import Rule
 
-from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Prompting, Rollout, Trainee, require
+from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Prompting, Rollout, Trainee, require, visible
 from cooper_jax.device.keys import Use
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Problem
@@ -103,5 +103,5 @@ def generate(cfg: Generate) -> list[Completion]:
     for number, sample in enumerate(samples, 1):
         about = f"{number}/{cfg.n}  {len(sample.token_ids)} tokens, log-prob {np.sum(sample.logprobs):.2f}"
         console.print(Rule(about if sample.finished else f"{about}, cut at --max-new"))
-        console.print(sample.text)
+        console.print(visible(sample.text, keep="\n\t"))
     return samples

@@ -119,4 +119,8 @@ def _model(where: str) -> list[Any]:
         weights = [file for file in path(where).iterdir() if file.suffix == ".safetensors"]
         return sorted([file.name, file.stat().st_size, int(file.stat().st_mtime)] for file in weights)
     kept = path(where) / "checkpoints"
-    return [str(path(where)), *sorted(int(step.name) for step in kept.iterdir() if step.name.isdecimal())] if kept.is_dir() else []
+    return (
+        [str(path(where)), *sorted(int(step.name) for step in kept.iterdir() if step.name.isdecimal())]
+        if kept.is_dir()
+        else []
+    )

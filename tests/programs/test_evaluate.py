@@ -159,7 +159,7 @@ def sets(tmp_path: Path) -> dict[str, str]:
     math += [{"problem": "1+" * 9 + "1", "answer": "10"}, {"problem": "9+9+9", "answer": "about 27"}]
     judged = [
         {"question": q, "answer": f"{n}", "completion": f"#{n + i}", "gold_correct": i == 0}
-        | {"answer_type": "Numeric", "answer_subtype": "Integer" if n < 5 else "Large"}
+        | {"answer_type": "Numeric", "answer_subtype": "Integer" if n < 5 else "[/Large]\x1b[2J"}
         for q, n in sums
         for i in (0, 1)
     ]
@@ -225,7 +225,11 @@ def test_evaluate_whole(
         replace(cfg, dir=fit.fit.dir, evaluation=replace(cfg.evaluation, sets=(f"verifybench:{sets['verifybench']}",)))
     )
     said = capsys.readouterr().out
-    assert "answer_subtype/Large" in said and "1 with question and reference over 40 tokens" in said
+    assert (
+        "answer_subtype/[/Large]\\x1b[2J" in said
+        and "\x1b" not in said
+        and "1 with question and reference over 40 tokens" in said
+    )
     [record] = json.loads((Path(fit.fit.dir) / "verifybench.json").read_text())
     rows = pq.read_table(Path(fit.fit.dir) / "verifybench.parquet").to_pylist()
     assert record == {"set": "verifybench", **reward_figures(rows), "left_out": 1}

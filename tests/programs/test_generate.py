@@ -10,6 +10,8 @@ from runs import one_error, said
 from theirs import causal, torch_ids, torch_logp
 from transformers import PreTrainedTokenizerFast
 
+from cooper_jax.host.text import encode
+
 pytestmark = pytest.mark.usefixtures("one_device", "cache_at_hand")
 PROMPT = "Wie groß ist 12+34? Größe … ≤ 3"
 
@@ -62,6 +64,14 @@ def test_what_is_shown(policy: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "1/2  3 tokens, log-prob -" in out and "2/2" in out and "cut at --max-new" in out
 
 
+def test_what_is_shown_does_not_steer_the_terminal(
+    policy: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encode, "decode", lambda token_BT, *_: ["It is [/x]\x1b[2J\n46"] * len(token_BT))
+    out = said(capsys, "generate", policy, "--prompt", "12+34?", "--max-new", "3")
+    assert "It is [/x]\\x1b[2J\n46" in out and "\x1b" not in out
+
+
 def test_templates(policy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a chat template a prompt goes in plain; a template that is asked for must be there."""
     bare = shutil.copytree(policy, tmp_path / "bare")
@@ -83,7 +93,11 @@ def test_mistakes_in_generating(policy: str, reward: str, tmp_path: Path, capsys
         (str(tmp_path / "empty"), [], "empty holds no config.json, so that it is neither"),
         (str(tmp_path / "model.gguf"), [], "model.gguf is a file, and GGUF is not read; give a folder"),
         ("Qwen/Some-Model", [], "no such folder; .*: hf download Qwen/Some-Model --local-dir models/Some-Model"),
-        ("models/Some-Model", [], "train that model first, or fetch it: hf download OWNER/Some-Model --local-dir models/Some-Model"),
+        (
+            "models/Some-Model",
+            [],
+            "train that model first, or fetch it: hf download OWNER/Some-Model --local-dir models/Some-Model",
+        ),
         (reward, [], "holds a sequence classifier, which has no language-model head"),
         (policy, ["--n", "0"], "--n 0: must be at least 1"),
         (policy, ["--n", "2", "--temperature", "0"], "greedy completions are all alike"),

@@ -15,7 +15,10 @@ def test_a_model_that_is_not_there(given: bool, tiny: Model, tmp_path: Path) -> 
     """What is not there, and how to get it, whether or not the configuration has shapes."""
     where = str(tmp_path / "Some-Model")
     trainee = Trainee(tiny if given else Model(), init=where)
-    with pytest.raises(UserError, match=r"Some-Model: no such folder; give .*; train that model first, or .* hf download OWNER/Some-Model"):
+    with pytest.raises(
+        UserError,
+        match=r"Some-Model: no such folder; give .*; train that model first, or .* hf download OWNER/Some-Model",
+    ):
         start.tokenizer("policy", start.resolve("policy", trainee), "rows.jsonl")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cooper_jax.config import Data, UserError, path, require
+from cooper_jax.config import Data, UserError, path, require, visible
 from cooper_jax.host import arithmetic
 
 # In order of preference: where a row has both an `answer` and a worked `solution`, the reference is the `answer`.
@@ -65,7 +65,8 @@ class Problems:
         self.note(len(out), reason, [shown(problem) for problem in out] if shown else ())
 
     def __str__(self) -> str:
-        return f"{self._said}; {len(self.kept):,} used" + "".join(f"; {part}" for part in self._dropped)
+        said = f"{self._said}; {len(self.kept):,} used" + "".join(f"; {part}" for part in self._dropped)
+        return visible(said)
 
 
 def training(cfg: Data) -> Problems:
