@@ -110,8 +110,8 @@ def opinions(judge: Judge, rows: Sequence[Row], cache: Cache) -> Iterator[tuple[
 
 
 def read_rows(path: str) -> list[Row]:
-    """Completions to be labelled, from JSON or parquet with the columns question, reference_answer, completion and,
-    optionally, finished. Raises UserError naming file, line and rule."""
+    """Completions to be labelled, from JSON or parquet with the columns question, reference_answer (or gold),
+    completion and, optionally, finished. Raises UserError naming file, line and rule."""
     found = []
     for place, problem, completion, row in benchmarks.completions(path):
         finished = row.get("finished", True)

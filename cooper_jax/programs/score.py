@@ -24,7 +24,7 @@ class Score:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Hugging Face folder, or run directory of which the reward model is taken."""
     rows: Annotated[str | Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
-    """JSON lines (or parquet) with question, reference_answer, completion."""
+    """JSON lines (or parquet) with question, reference_answer (or gold), completion."""
     out: Annotated[str | Path, tyro.conf.arg(metavar="PATH")]
     """JSON lines to write: score, in (0, 1), and logit, in the order of the rows."""
     length: int = 0

@@ -21,6 +21,7 @@ from cooper_jax.run.directory import Result
 
 CHUNK = 2048
 """Rows under way at a time."""
+_ROW = '{"reference_answer": ..., "completion": ...}'
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Verify:
     """Verify completions against references, both read from IN."""
 
     rows: Annotated[str | Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
-    """JSON lines with `gold` and `completion`; other fields are not read."""
+    """JSON lines with `reference_answer` (or `gold`) and `completion`; other fields are not read."""
     out: Annotated[str | Path, tyro.conf.arg(metavar="PATH")]
     """JSON lines in the same order: `verdict` (right, wrong or unknown), `reason`, `answer` (null: none stated) and
     `seconds`."""
@@ -44,11 +45,11 @@ class Verify:
 def verify(cfg: Verify) -> Result:
     """Write the verdicts and print a summary; the figures are the verdicts.
 
-    Raises UserError: no such file, or a line that is not an object with `gold` and `completion`. A field that is
-    neither text nor number gets the verdict `unknown`.
+    Raises UserError: no such file, or a line that is not an object with `reference_answer` and `completion`. A field
+    that is neither text nor number gets the verdict `unknown`.
     """
     source, out = path(cfg.rows), path(cfg.out)
-    require(source.is_file(), f"{source}: no such file; give a file of JSON lines with `gold` and `completion`")
+    require(source.is_file(), f"{source}: no such file; give a file of JSON lines, each {_ROW}")
     require(source.resolve() != out.resolve(), f"--out {out} is the input itself; name another file")
     rows = list(_rows(source))
     require(len(rows) > 0, f"{source} has no rows")
@@ -66,6 +67,11 @@ def verify(cfg: Verify) -> Result:
         lost = pool.lost
     partial.replace(out)
     _report(timed, time.perf_counter() - begun, lost)
+    if cfg.extract != Verifier.extract:
+        print(
+            f'answers were looked for by --extract {cfg.extract}; training and annotation take "{Verifier.extract}" '
+            "unless verifier.extract says otherwise, and may give other verdicts"
+        )
     print(f"wrote {out}")
     return Result(out, [each.verdict for each in timed])
 
@@ -82,10 +88,11 @@ def _rows(source: Path) -> Iterator[Job]:
                 raise UserError(f"{where}: not JSON: {error}") from None
             except RecursionError:
                 raise UserError(f"{where}: not JSON that can be read: nested too deeply") from None
-            require(isinstance(row, dict), f"{where}: must be an object with `gold` and `completion`")
-            for name in ("gold", "completion"):
-                require(name in row, f'{where}: has no `{name}`; each row is {{"gold": ..., "completion": ...}}')
-            yield Job(_text(row["gold"]), _text(row["completion"]), True)
+            require(isinstance(row, dict), f"{where}: must be an object, {_ROW}")
+            named = {"reference_answer": row.get("gold")} | row if "gold" in row else row
+            for name in ("reference_answer", "completion"):
+                require(name in named, f"{where}: has no `{name}`; each row is {_ROW}")
+            yield Job(_text(named["reference_answer"]), _text(named["completion"]), True)
 
 
 def _text(value: object) -> str:

@@ -10,7 +10,7 @@ from cooper_jax.__main__ import main
 ROWS = [
     {"gold": "4", "completion": r"\boxed{4}", "more": 1},
     {"gold": "4", "completion": "The answer is 5."},
-    {"gold": "4", "completion": ""},
+    {"reference_answer": "4", "completion": ""},
     {"gold": r"\frac12", "completion": "0.5"},
     {"gold": 4, "completion": r"\boxed{9^{9^9}}"},
     {"gold": None, "completion": r"\boxed{4}"},
@@ -30,8 +30,10 @@ def test_verdicts_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert all(set(r) == {"verdict", "reason", "answer", "seconds"} and 0 <= r["seconds"] < 2 for r in out)
     said = capsys.readouterr().out
     assert "6 verdicts" in said and "33.3%" in said and "wrote" in said
+    assert 'training and annotation take "boxed"' in said
     (strict,) = run(tmp_path, json.dumps(ROWS[1]), "--extract", "boxed")
     assert (strict["verdict"], strict["answer"]) == ("wrong", None)
+    assert "training" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ def test_verdicts_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     [
         ('{"gold": "4", "completion": "4"}\n{"gold": ', "in.jsonl, line 2: not JSON"),
         ('{"gold": "4"}', "in.jsonl, line 1: has no `completion`"),
+        ('{"completion": "4"}', "in.jsonl, line 1: has no `reference_answer`"),
         ("[]", "in.jsonl, line 1: must be an object"),
         ("\n\n", "has no rows"),
     ],

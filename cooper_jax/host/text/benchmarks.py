@@ -126,13 +126,15 @@ def read(name: str, place: str) -> list[Any]:
 
 
 def completions(place: str) -> Iterator[tuple[str, Problem, str, Row]]:
-    """Completions to be labelled or scored, each with its place: the columns question, reference_answer, completion.
+    """Completions to be labelled or scored, each with its place: the columns question, reference_answer (or
+    gold), completion.
 
     Raises UserError: as `rows`, or a row (named by its line) without one of them as text.
     """
     for where, row in rows(place):
+        known = "gold" if "gold" in row and "reference_answer" not in row else "reference_answer"
         try:
-            question, reference = (text(name, row[name]) for name in ("question", "reference_answer"))
+            question, reference = (text(name, row[name]) for name in ("question", known))
             completion = text("completion", row["completion"], empty=True)
         except KeyError as error:
             raise UserError(f"{where}: needs {error}; it has {', '.join(map(str, row))}") from None

@@ -124,3 +124,13 @@ def test_broken_files(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"is not NAME:PATH with NAME one of gsm8k, .*; e.g. gsm8k:test.jsonl"):
             benchmarks.split_name(named)
     assert benchmarks.split_name("svamp:C:\\a.json") == ("svamp", "C:\\a.json")
+
+
+def test_one_row_format_for_scoring_annotation_and_verdicts(tmp_path: Path) -> None:
+    """`gold` is another name for `reference_answer`."""
+    row = {"question": "1+1?", "completion": "2"}
+    for more in ({"reference_answer": "2"}, {"gold": 2}, {"reference_answer": "2", "gold": "3"}):
+        [(_, problem, completion, _)] = benchmarks.completions(write(tmp_path / "rows.jsonl", [row | more]))
+        assert (problem, completion) == (Problem("1+1?", "2"), "2")
+    with pytest.raises(UserError, match="needs 'reference_answer'; it has question, completion"):
+        list(benchmarks.completions(write(tmp_path / "rows.jsonl", [row])))
