@@ -1,5 +1,6 @@
 """Mistakes that a user can mend, the checks that find them, and how text of others is shown."""
 
+import math
 import re
 from typing import Any, get_type_hints
 
@@ -40,9 +41,13 @@ def require(ok: bool, message: str) -> None:
 
 
 def check_types(section: Any) -> None:
-    """Raise UserError naming the first field of a section whose value is not of its declared type."""
+    """Raise UserError naming the first field of a section whose value is not of its declared type, or a number without
+    a value."""
     for name, hint in get_type_hints(type(section)).items():
         value = getattr(section, name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        endless = [number for number in numbers if isinstance(number, float) and not math.isfinite(number)]
+        require(not endless, f"{type(section).__name__}.{name} = {value}: must be finite")
         try:
             typeguard.check_type(value, hint)
         except typeguard.TypeCheckError as error:

@@ -127,7 +127,13 @@ class Optim:
         check_types(self)
         require(self.lr > 0, f"optim.lr = {self.lr}: must be positive")
         require(self.warmup >= 0, f"optim.warmup = {self.warmup}: must not be negative")
-        require(self.grad_clip > 0, f"optim.grad_clip = {self.grad_clip}: must be positive")
+        require(self.weight_decay >= 0, f"optim.weight_decay = {self.weight_decay}: must not be negative")
+        for name in ("b1", "b2"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"optim.{name} = {value}: must be at least 0 and below 1")
+        for name in ("eps", "grad_clip"):
+            value = getattr(self, name)
+            require(value > 0, f"optim.{name} = {value}: must be positive")
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def read(name: str, place: str) -> list[Any]:
             parsed.append(parse(row))
         except KeyError as error:
             raise UserError(f"{where}: a row of {name} needs {error}; it has {', '.join(map(str, row))}") from None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise UserError(f"{where}: not a row of {name}: {error}") from None
     return parsed
 
@@ -160,10 +160,10 @@ def rows(place: str) -> Iterator[tuple[str, Row]]:
 def _parquet(place: str) -> Iterator[tuple[str, Any]]:
     try:
         with path(place).open("rb") as file:
-            table = pq.read_table(file)
-    except (OSError, pa.ArrowException) as error:
+            rows = pq.read_table(file).to_pylist()
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         raise UserError(f"{place} is not a parquet file, or damaged: {error}") from None
-    yield from ((f"{place}, row {number}", row) for number, row in enumerate(table.to_pylist()))
+    yield from ((f"{place}, row {number}", row) for number, row in enumerate(rows))
 
 
 def _lines_or_array(place: str) -> Iterator[tuple[str, Any]]:
@@ -186,5 +186,7 @@ def _json(place: str, line: int, whole: str) -> Any:
     except json.JSONDecodeError as error:
         where = f"{place}, line {line + error.lineno - 1}"
         raise UserError(f"{where}: not JSON: {error.msg} at character {error.colno}") from None
+    except ValueError as error:  # a number of too many digits
+        raise UserError(f"{place}, line {line}: not JSON that can be read: {error}") from None
     except RecursionError:
         raise UserError(f"{place}, line {line}: nested too deeply") from None

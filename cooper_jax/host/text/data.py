@@ -9,7 +9,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -125,7 +125,7 @@ def _read(source: str, split: str, cfg: Data) -> Problems:
             row = read()
             names = names or _columns(row, cfg)
             problems.append(_problem(row, *names, cfg.answer_after))
-        except (ValueError, RecursionError) as error:
+        except (ValueError, OverflowError, RecursionError, pa.ArrowException) as error:
             require(
                 cfg.bad_rows == "skip",
                 f"{where}: {error}; mend the row, or leave such rows out with --data.bad-rows skip",
@@ -153,18 +153,38 @@ def _rows(source: str, split: str, cfg: Data) -> Iterator[tuple[str, Callable[[]
         if file.suffix == ".parquet":
             yield from _parquet_rows(source, stream, cfg)
             return
+        if (array := _array(stream)) is not None:
+            for number, row in enumerate(array, 1):
+                yield f"{source}, object {number}", lambda row=row: _object(row)
+            return
         for number, line in enumerate(stream, 1):
             if line.strip():
-                yield f"{source}, line {number}", lambda line=line: _object(line)
+                yield f"{source}, line {number}", lambda line=line: _object(_json(line))
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _array(stream: BinaryIO) -> list[Any] | None:
+    """The rows of a file that is one JSON array; None, from the beginning again, of any other."""
+    start = stream.read(64)
+    stream.seek(0)
+    if not start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+        return None
     try:
-        row = json.loads(line)
+        return json.loads(stream.read())
+    except (ValueError, RecursionError):
+        stream.seek(0)
+        return None
+
+
+def _json(line: bytes) -> Any:
+    try:
+        return json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
+
+
+def _object(row: Any) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise ValueError('not a JSON object; each line must hold one, such as {"question": ..., "answer": ...}')
+        raise ValueError('not a JSON object; each row must be one, such as {"question": ..., "answer": ...}')
     return row
 
 
@@ -175,13 +195,22 @@ def _parquet_rows(source: str, stream: Any, cfg: Data) -> Iterator[tuple[str, Ca
         wanted = {name.split(".")[0] for name in _columns(_nested(file.schema_arrow), cfg)}
         number = 0
         for batch in file.iter_batches(columns=sorted(wanted)):
-            for row in batch.to_pylist():
-                yield f"{source}, row {number}", lambda row=row: row
-                number += 1
+            for place, row in enumerate(_values(batch)):
+                yield f"{source}, row {number + place}", row
+            number += len(batch)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{source} is not a parquet file, or damaged: {error}") from None
     except ValueError as error:
         raise UserError(f"{source}: {error}") from None
+
+
+def _values(batch: pa.RecordBatch) -> Iterator[Callable[[], dict[str, Any]]]:
+    """How to read each row of a batch; one by one where one of them, such as a date beyond the year 9999 or text that
+    is no UTF-8, cannot be."""
+    try:
+        yield from (lambda row=row: row for row in batch.to_pylist())
+    except (ValueError, OverflowError, pa.ArrowException):
+        yield from (lambda i=i: batch.slice(i, 1).to_pylist()[0] for i in range(len(batch)))
 
 
 def _nested(fields: Iterable[pa.Field]) -> dict[str, Any]:
@@ -267,7 +296,7 @@ def text(name: str, value: Any, empty: bool = False) -> str:
         value = value.item()
     if isinstance(value, bytes):
         value = value.decode()
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and _finite(value):
         value = f"{value:.15g}" if isinstance(value, float) else str(value)
     if not isinstance(value, str):
         raise ValueError(f"column {name} must be text, not {value!r:.80}")
@@ -275,6 +304,10 @@ def text(name: str, value: Any, empty: bool = False) -> str:
     if not (empty or value.strip()):
         raise ValueError(f"column {name} is empty")
     return value.strip()
+
+
+def _finite(value: float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)  # whole numbers may be too long for a float
 
 
 class Stream(Generic[T]):

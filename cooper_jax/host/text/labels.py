@@ -58,12 +58,12 @@ def _rows(place: str) -> list[dict[str, Any]]:
     try:
         with path(place).open("rb") as file:
             table = pq.read_table(file)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{place} is not a parquet file: {error}") from None
-    missing = [c for c in COLUMNS if c not in table.column_names]
+        missing = [c for c in COLUMNS if c not in table.column_names]
+        rows = [] if missing else table.select(COLUMNS).to_pylist()
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
+        raise UserError(f"{place} is not a parquet file, or damaged: {error}") from None
     have = table.column_names
     require(not missing, f"{place} lacks the columns {missing}; it has {have}, needed are {list(COLUMNS)}")
-    rows = table.select(COLUMNS).to_pylist()
     require(len(rows) > 0, f"{place} has no rows")
     for number, row in enumerate(rows):
         require(

@@ -96,17 +96,58 @@ BROKEN = [
     ('{"question": ["hi"], "answer": "2"}', "a message must be {role, content}"),
     ('{"question": [{"role": "assistant", "content": "x"}], "answer": "2"}', "must be the user's"),
     ("[" * 100_000, "recursion"),
+    ('{"question": "1+1?", "answer": ' + "9" * 5000 + "}", "4300"),
+    (b'{"question": "\xff", "answer": "2"}', "can't decode"),
 ]
 
 
 @pytest.mark.parametrize(("line", "message"), BROKEN)
-def test_a_broken_row_is_an_error_with_its_line_or_a_counted_skip(line: str, message: str, tmp_path: Path) -> None:
-    path = write(tmp_path / "rows.jsonl", [GOOD, "", line, GOOD | {"question": "2+2?"}])
+def test_a_broken_row_is_an_error_with_its_line_or_a_counted_skip(
+    line: str | bytes, message: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "rows.jsonl", [GOOD, "", "BROKEN", GOOD | {"question": "2+2?"}])
+    whole, broken = Path(path).read_bytes(), line if isinstance(line, bytes) else line.encode()
+    Path(path).write_bytes(whole.replace(b"BROKEN", broken))
     with pytest.raises(UserError, match=rf"rows.jsonl, line 3: .*{message}.*--data.bad-rows skip"):
         everything(path)
     found = data.held_out(Data(evaluation=path, bad_rows="skip"))
     assert [p.question for p in found.kept] == ["1+1?", "2+2?"]
     assert "3 rows; 2 used; 1 broken (e.g. " in str(found) and "line 3: " in str(found)
+
+
+def test_broken_rows_of_parquet_are_errors_or_skipped(tmp_path: Path) -> None:
+    """Values that Python has no room for, in a batch with good ones."""
+    for name, bad in (
+        ("date", pa.array([2**31 - 1], pa.date32())),
+        ("time", pa.array([2**50], pa.timestamp("ms"))),
+        ("utf8", pa.array([b"\xff"]).view(pa.string())),
+    ):
+        good = pa.table({"question": ["1+1?"], "answer": pa.nulls(1, bad.type)})
+        if bad.type == pa.string():
+            good = pa.table({"question": ["1+1?"], "answer": ["2"]})
+        table = pa.concat_tables([good, pa.table({"question": ["2+2?"], "answer": bad})])
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        path, kept = str(tmp_path / f"{name}.parquet"), [Problem("1+1?", "2")] if name == "utf8" else []
+        with pytest.raises(UserError, match=r"parquet, row \d: .*--data.bad-rows skip"):
+            everything(path)
+        if kept:
+            found = data.held_out(Data(evaluation=path, bad_rows="skip"))
+            assert found.kept == kept and "1 broken" in str(found)
+        else:
+            with pytest.raises(UserError, match="has no row that can be read"):
+                everything(path, bad_rows="skip")
+
+
+def test_long_numbers_and_one_array(tmp_path: Path) -> None:
+    long = "9" * 400
+    rows = [{"question": "a?", "answer": int(long)}, {"question": "b?", "answer": 3}]
+    for text in (json.dumps(rows), " \n" + json.dumps(rows, indent=1)):
+        (tmp_path / "rows.json").write_text(text)
+        assert everything(str(tmp_path / "rows.json")) == [Problem("a?", long), Problem("b?", "3")]
+    (tmp_path / "rows.json").write_text(json.dumps([*rows, 3]))
+    with pytest.raises(UserError, match=r"rows.json, object 3: not a JSON object"):
+        everything(str(tmp_path / "rows.json"))
+    assert len(everything(str(tmp_path / "rows.json"), bad_rows="skip")) == 2
 
 
 def test_broken_files(tmp_path: Path) -> None:
