@@ -75,7 +75,7 @@ def _policy(cfg: Config, sets: dict[str, list[Question]]) -> list[dict[str, Any]
     records = [record for which in every if (record := kept.record(which))]
     several = any("majority" in record for record in records)
     table = Table("set", "samples", "accuracy", title=Text(cfg.dir), box=None, padding=(0, 1, 0, 0))
-    for heading in (*(("maj@k", "pass@k") if several else ()), "tokens", "cut", "unknown", "asked"):
+    for heading in (*(("maj@k", "pass@k") if several else ()), "tokens", "cut", "unknown", "asked", "left out"):
         table.add_column(heading, justify="right")
     for r in records:
         k = int(r["samples"])
@@ -84,6 +84,7 @@ def _policy(cfg: Config, sets: dict[str, list[Question]]) -> list[dict[str, Any]
         table.add_row(
             r["set"], f"{k} at {r['temperature']:g}" if r["temperature"] else "greedy", _cell(r["accuracy"]) + error,
             *votes, f"{r['length']:.0f}", _cell(r["truncated"]), _cell(r["unknown"]), f"{r['questions']:.0f}",
+            f"{r['left_out']}",
         )  # fmt: skip
     _finish("evaluation", table, kept)
     return records
