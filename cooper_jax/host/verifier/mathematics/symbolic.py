@@ -1,15 +1,17 @@
 """Tier 2: what tier 1 left open, by sympy and Math-Verify, behind a screen. No bound on time: the pool has the clock.
 
 Text never reaches sympy's own parsers, which evaluate Python. What tier 1 could read is handed over as the exact value
-it read; what only Math-Verify's LaTeX grammar reads must first pass the screen. Equality counts if type, variables and
-number of elements agree, and the values at random points do. Nothing here proves a difference.
+it read; what only Math-Verify's LaTeX grammar reads (integrals, limits, sums and products) must first pass the screen, and must be
+read whole: it passes over some signs in silence, so every number is changed in turn and has to change what is read.
+Equality counts if type, variables and number of elements agree, and the values at random points do. Nothing here proves
+a difference.
 """
 
 import logging
 import re
 import zlib
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from cooper_jax.host.verifier.mathematics import exact
@@ -28,6 +30,8 @@ MAX_DIGITS = 12
 MAX_EXPONENT = 64
 MAX_TERMS = 30
 
+_OPERATORS = (r"\sum", r"\prod", r"\int", r"\lim", r"\iint")
+"""What tier 1 has no values for: all that Math-Verify is asked about."""
 _COSTLY = (r"\sum", r"\prod", r"\int", r"\lim", r"\binom", r"\det", r"\iint", "!")
 _ALLOWED = re.compile(r"(?:\\[A-Za-z]+|\\[{},;:! ]|[A-Za-z0-9\s.,:;()\[\]{}+\-*/^_=<>|!'&]|\\\\)*")
 _COMMANDS = set(
@@ -164,7 +168,9 @@ _FUNCTIONS = {
 
 
 def _screened(text: str, gold: str) -> bool:
-    if len(text) > MAX_LENGTH or not _ALLOWED.fullmatch(text):
+    if len(text) > MAX_LENGTH or not _ALLOWED.fullmatch(text) or not any(sign in gold for sign in _OPERATORS):
+        return False
+    if re.search(r"\\\\|&|=.*=|[\d.}]\s*_", text) or any(text.count(sign) != gold.count(sign) for sign in "!=<>"):
         return False
     if set(re.findall(r"\\([A-Za-z]+)", text)) - _COMMANDS or re.search(r"(?<![\\A-Za-z])[A-Za-z]{3}", text):
         return False
@@ -214,7 +220,20 @@ def _same_latex(gold: str, answer: str) -> bool:
         return False
     if getattr(g, "free_symbols", None) != getattr(a, "free_symbols", None):
         return False
-    return bool(_math_verify().verify(g, a, strict=True, timeout_seconds=None)) and _agree(g, a)
+    if not (_math_verify().verify(g, a, strict=True, timeout_seconds=None) and _agree(g, a)):
+        return False
+    return _whole(left) and _whole(right)
+
+
+@lru_cache(maxsize=256)
+def _whole(text: str) -> bool:
+    """Whether every number and letter in a LaTeX text counts for what is read in it."""
+    read = str(_latex(text))
+    for piece in re.finditer(r"\d+|(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])", text):
+        other = str(int(piece[0]) + 1) if piece[0].isdigit() else "q"
+        if str(_latex(text[: piece.start()] + other + text[piece.end() :])) == read:
+            return False
+    return True
 
 
 def _is_collection(x: Any) -> bool:

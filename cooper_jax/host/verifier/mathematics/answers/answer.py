@@ -18,13 +18,14 @@ from cooper_jax.host.verifier.mathematics.answers.kinds import (
 )
 from cooper_jax.host.verifier.mathematics.answers.lists import alternatives, listed
 from cooper_jax.host.verifier.mathematics.answers.names import labelled
-from cooper_jax.host.verifier.mathematics.answers.parts import conjunction, matching, split, stripped
+from cooper_jax.host.verifier.mathematics.answers.parts import conjunction, matching, split, statements, stripped
 from cooper_jax.host.verifier.mathematics.answers.phrases import phrase
 from cooper_jax.host.verifier.mathematics.answers.quantities import quantity
 from cooper_jax.host.verifier.mathematics.answers.relations import relation
 from cooper_jax.host.verifier.mathematics.answers.sets import set_operation
 from cooper_jax.host.verifier.mathematics.reading.commas import variants
 from cooper_jax.host.verifier.mathematics.reading.dress import undressed
+from cooper_jax.host.verifier.mathematics.reading.numerals import based
 from cooper_jax.host.verifier.mathematics.reading.tokens import Token, tokens
 
 
@@ -45,15 +46,21 @@ def read(text: str) -> tuple[Reading, ...]:
     return tuple(found)
 
 
+_NUMERAL = re.compile(
+    r"([-+]?)\s*\(?\s*(?:\\text\{)?(\d[0-9A-Fa-f]{0,199}(?:\.[0-9A-Fa-f]{1,60})?)\}?\s*\)?\s*_\s*\{?\s*(?:\\text\{)?"
+    r"(\d{1,2})\}{0,2}"
+)
+_REMAINDER = re.compile(r"(-?\d{1,50})\s*(?:\\\w+\s*\{\s*)?(?:[Rr](?:em(?:ainder)?\.?)?)(?:\s*\})?\s*(\d{1,50})")
 _DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/-]\d{1,2}[/-]\d{4}")
 
 
 def _read(text: str) -> Answer:
     if _DAY.fullmatch(text):
         return Words(text)
-    based = re.fullmatch(r"\(?\s*(?:\\text\{)?([0-9A-Fa-f]{1,200})\}?\s*\)?_\{?\s*(?:\\text\{)?(\d{1,2})\}{0,2}", text)
-    if based and based[1][0].isdigit() and 2 <= int(based[2]) <= 36:
-        return Based(based[1].upper().lstrip("0") or "0", int(based[2]))
+    if numeral := _NUMERAL.fullmatch(text):
+        return Based(*based(numeral[1] + numeral[2], numeral[3]))
+    if division := _REMAINDER.fullmatch(text):
+        return Words(f"{division[1]} R {division[2]}")
     return _statement(tokens(text))
 
 
@@ -67,6 +74,8 @@ def _statement(toks: Sequence[Token]) -> Answer:
         toks = [t._replace(text={"lor": "or", "land": "and"}[t.text]) if t.text in ("lor", "land") else t for t in toks]
     if labelled(toks):
         return Named(toks[0].text.rstrip(": ").lower(), _statement(toks[1:]), False)
+    if len(parts := statements(toks)) > 1:
+        return listed([_statement(p) for p in parts])
     if len(parts := split(toks, "sep", "or")) > 1:
         return alternatives([_statement(p) for p in parts])
     if len(parts := conjunction(toks)) > 1:
@@ -99,6 +108,9 @@ def _thing(toks: Sequence[Token]) -> Answer:
         return pair(toks, "[", ")", _thing)
     if first.kind == "open" and first.text in ("(", "[", "\\{") and matching(toks, 0) == len(toks) - 1:
         return bracketed(toks, _statement)
+    if toks[-1].kind == "based" and (len(toks) == 1 or (len(toks) == 2 and first.text in ("-", "+"))):
+        digits, _, base = toks[-1].text.partition("_")
+        return Based(*based((first.text if len(toks) == 2 else "") + digits, base))
     if first.kind == "empty" and len(toks) == 1:
         return Group("{", ())
     if first.kind == "domain" and len(toks) == 1:
@@ -112,6 +124,8 @@ def _thing(toks: Sequence[Token]) -> Answer:
     if infinite:
         if len(toks) > 2 or (len(toks) == 2 and toks[0].text not in ("+", "-")) or toks[-1].kind != "infty":
             raise Unreadable("arithmetic with infinity")
+        if toks[0].kind == "pm":
+            return Group(",", (Infinite(1), Infinite(-1)))
         return Infinite(-1 if toks[0].text == "-" else 1)
     if words := phrase(toks):
         return words

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from cooper_jax.host.verifier.mathematics.algebra.equality import equal, probes_agree
 from cooper_jax.host.verifier.mathematics.algebra.numeric import real
-from cooper_jax.host.verifier.mathematics.algebra.ratio import add, neg, symbols, variable
+from cooper_jax.host.verifier.mathematics.algebra.ratio import add, neg, number, symbols, variable
 from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
 from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Answer,
+    Based,
     Equation,
     Group,
     Named,
@@ -45,10 +46,7 @@ def equation(parts: list[Sequence[Token]], statement: Read) -> Answer:
     value = _product(statement(last))
     middle = [_product(statement(p)) for p in parts[(1 if head else 0) : -1]]
     if head is not None:
-        _consistent([*middle, value])
-        if isinstance(value, Value) and head[1] and head[0] in symbols(value.ratio):
-            return Equation(add(variable(head[0]), neg(value.ratio)))
-        return Named(head[0], value, head[1])
+        return _named(head, middle, value, parts)
     if isinstance(value, Value) and len(middle) == 1 and isinstance(middle[0], Value):
         left = middle[0].ratio
         if symbols(left) or symbols(value.ratio):
@@ -57,15 +55,47 @@ def equation(parts: list[Sequence[Token]], statement: Read) -> Answer:
             return Equation(add(left, neg(value.ratio)))
     elif isinstance(value, Value) and any(isinstance(m, Value) and symbols(m.ratio) for m in middle):
         raise Unreadable("a chain of equations")
-    several = isinstance(value, Group) and value.kind in (",", "{")
-    for m in middle:
-        unknown = isinstance(m, Value) and symbols(m.ratio) and not several
-        if m != value and not isinstance(value, Value) and not unknown:
-            raise Unreadable("an equation of unlike things")
-        if isinstance(value, Value) and not isinstance(m, Value):
+    if isinstance(value, Value):
+        _consistent([*middle, value])
+        return value
+    if any(m != value for m in middle[:-1]):
+        raise Unreadable("an equation of unlike things")
+    return value if middle[-1] == value else Named(_spelled(parts[0]), value, False, not _inverse(parts[0]))
+
+
+def _named(head: tuple[str, bool], middle: list[Answer], value: Answer, parts: list[Sequence[Token]]) -> Answer:
+    """A name and what it equals, by way of what stands between."""
+    if middle and all(_is_name(m) for m in middle) and head[1] and not _is_name(value):
+        names = (head[0], *(next(iter(symbols(m.ratio))) for m in middle if isinstance(m, Value)))
+        return System(names, (value,) * len(names), False)  # x = y = 5
+    for m, part in zip(middle, parts[1:-1], strict=True):
+        if len(part) > 1 and part[-1].kind == "var" and part[-1].gap:
+            raise Unreadable("two equations with nothing between them")  # x = 3 y = 5
+        if isinstance(m, Value) and isinstance(value, Value):
+            if head[1] and head[0] in symbols(m.ratio):
+                raise Unreadable("two equations with nothing between them")
+            if symbols(value.ratio) and not symbols(m.ratio):
+                raise Unreadable("a chain of equations")
+        elif m != value and not (_is_name(m) and not isinstance(value, Value)):
             raise Unreadable("an equation of unlike things")
     _consistent([*middle, value])
-    return value
+    if isinstance(value, Value) and head[1] and head[0] in symbols(value.ratio):
+        return Equation(add(variable(head[0]), neg(value.ratio)))
+    return Named(head[0], value, head[1])
+
+
+def _is_name(a: Answer) -> bool:
+    """Whether it is one variable."""
+    return isinstance(a, Value) and any(a.ratio == variable(name) for name in symbols(a.ratio))
+
+
+def _spelled(toks: Sequence[Token]) -> str:
+    return "".join(t.text for t in toks if t.text not in ("{", "}"))
+
+
+def _inverse(toks: Sequence[Token]) -> bool:
+    """Whether this is A^{-1} or A^T, which is a name like any other."""
+    return toks[0].kind == "var" and _spelled(toks[1:]) in ("^-1", "^T")
 
 
 def _product(a: Answer) -> Answer:
@@ -75,6 +105,12 @@ def _product(a: Answer) -> Answer:
 
 def _consistent(chain: list[Answer]) -> None:
     """Raise Unreadable for a chain such as 1 = 2."""
+    if any(isinstance(a, Based) for a in chain):
+        chain = [Value(number(a.value)) if isinstance(a, Based) else a for a in chain]
+    if len({isinstance(a, Value) for a in chain}) > 1 and any(
+        not isinstance(a, Value) and isinstance(b, Value) for a, b in itertools.pairwise(chain)
+    ):
+        raise Unreadable("an equation of unlike things")
     numbers = [a for a in chain if isinstance(a, Value) and not symbols(a.ratio)]
     for a, b in itertools.pairwise(numbers):
         if equal(a.ratio, b.ratio) is not True and not _rounded(a, b) and not (

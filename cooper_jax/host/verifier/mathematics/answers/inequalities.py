@@ -33,6 +33,8 @@ def inequality(ops: list[str], parts: list[Sequence[Token]], statement: Read) ->
             side = Value(side.value)
         if not isinstance(side, Value | Infinite):
             raise Unreadable("an inequality of things that are not numbers")
+        if isinstance(side, Value) and (side.unit or side.percent):
+            raise Unreadable("an inequality with a unit or a condition")
         sides.append(side.ratio if isinstance(side, Value) else side)
     found: list[Answer] = []
     for op, left, right in zip(ops, sides, sides[1:], strict=False):

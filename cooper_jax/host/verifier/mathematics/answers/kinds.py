@@ -52,10 +52,11 @@ class Colon:
 
 @dataclass(frozen=True)
 class Based:
-    """204_5: digits in a base."""
+    """204_5: digits in a base, and what they are worth."""
 
     digits: str
     base: int
+    value: Fraction
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,13 @@ class Inequality:
 
 @dataclass(frozen=True)
 class Named:
-    """`name` = `value`, or `name` in `value`. `symbol`: the name is a variable."""
+    """`name` = `value`, or `name` in `value`. `symbol`: the name is a variable; `loose`: it is an expression, as in
+    2v = (1, 2), and the value says nothing without it."""
 
     name: str
     value: "Answer"
     symbol: bool
+    loose: bool = False
 
 
 @dataclass(frozen=True)

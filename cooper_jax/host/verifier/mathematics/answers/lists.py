@@ -45,6 +45,8 @@ def listed(parts: list[Answer], together: bool = False) -> Answer:
         return parts[0]
     if (region_ := _together(parts, together)) is not None:
         return region_
+    if any(isinstance(p, Named) and p.loose for p in parts):
+        raise Unreadable("several equations of expressions")
     names = [p.name if isinstance(p, Named) else None for p in parts]
     values = [p.value if isinstance(p, Named) else p for p in parts]
     given = {n for n in names if n is not None}

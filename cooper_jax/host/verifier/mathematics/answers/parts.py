@@ -1,5 +1,6 @@
 """A row of tokens taken apart at what stands outside all brackets."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable
@@ -59,6 +60,24 @@ def split(toks: Sequence[Token], kind: str, *texts: str) -> list[Sequence[Token]
     if len(parts) > MAX_ITEMS:
         raise TooBig("too many elements")
     return parts
+
+
+def statements(toks: Sequence[Token]) -> list[Sequence[Token]]:
+    """What a line break or a wide space parts, as in `x = 1 \\\\ y = 2`: statements, or nothing is parted."""
+    marks = [i for i, t in enumerate(toks) if i and (t.kind == "row" or t.gap > 1)]
+    if not marks:
+        return []
+    depths = bracket_depths(toks)
+    bounds = [0, *(i for i in marks if not depths[i]), len(toks)]
+    parts = [toks[a:b] for a, b in itertools.pairwise(bounds)]
+    parts = [stripped([t for t in p if t.kind != "row"]) for p in parts if any(t.kind not in ("row", "sep") for t in p)]
+    return parts if len(parts) > 1 and all(map(_relates, parts)) else []
+
+
+def _relates(toks: Sequence[Token]) -> bool:
+    """Whether a sign of relation stands between two sides, and no words before them."""
+    signs = [i for i, (t, d) in enumerate(zip(toks, bracket_depths(toks), strict=True)) if t.kind == "rel" and not d]
+    return bool(signs) and signs[0] > 0 and signs[-1] < len(toks) - 1 and toks[0].kind != "text"
 
 
 def conjunction(toks: Sequence[Token]) -> list[Sequence[Token]]:

@@ -1,5 +1,6 @@
 """Numbers and expressions with their currency, per cent sign or unit."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -14,6 +15,7 @@ from cooper_jax.host.verifier.mathematics.reading.units import PLAIN, unit
 from cooper_jax.host.verifier.mathematics.reading.vocabulary import ODD, RESERVATION
 
 _DATE = {"text", "word", "num"}
+_NAMES = {"var", "word", "sqrt", "fn"}
 
 _COUNTS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 
@@ -27,6 +29,7 @@ def quantity(toks: Sequence[Token]) -> Answer:
     if len(toks) > len(sign) + 1 and toks[len(sign)].kind == "money":
         names.append(toks[len(sign)].text)
         toks = [*sign, *toks[len(sign) + 1 :]]
+    toks = _unbracketed(toks)
     end = len(toks)
     while end > 0 and _in_unit(toks, end - 1):
         end -= 1
@@ -66,12 +69,33 @@ def quantity(toks: Sequence[Token]) -> Answer:
         return Group(",", both)
     reader = Reader(head)
     ratio = reader.whole()
+    if not ratio.num and any(a.value == 0 and b.kind in _NAMES for a, b in itertools.pairwise(head)):
+        raise Unreadable("nothing of something")  # 0c may be a temperature, or a slip
     other = Reader(head, loose=True).whole() if reader.slash else None
     if times != 1:  # 2.5 million
         ratio = mul(ratio, number(times))
     if percent:
         ratio = div(ratio, number(100))
     return Value(ratio, *_digits(head), found, glued, percent, other, any("." in t.text for t in head))
+
+
+def _unbracketed(toks: list[Token]) -> list[Token]:
+    """`9 (apples)` and `3 (m/s)` without the brackets around the unit."""
+    start = next((i for i, t in enumerate(toks) if t.text == "(" and t.gap), 0)
+    inside = toks[start + 1 : -1]
+    if not start or toks[-1].text != ")" or not inside or not _numeric(toks[:start]):
+        return toks
+    worded = [t for t in inside if t.kind in ("word", "text", "money", "degree", "percent")]
+    simple = all(t in worded or t.text in ("/", "^", "{", "}") or t.kind in ("num", "var") for t in inside)
+    if not worded or not simple or any(t.kind == "num" and b.text not in ("^", "{") for b, t in _after(inside)):
+        return toks
+    unit_ = " ".join(t.text or t.kind for t in inside)
+    return [*toks[:start], Token("text", unit_, 1)]
+
+
+def _after(toks: list[Token]) -> list[tuple[Token, Token]]:
+    """Each token with the one before it."""
+    return list(itertools.pairwise([Token("", ""), *toks]))
 
 
 def _in_unit(toks: list[Token], i: int) -> bool:

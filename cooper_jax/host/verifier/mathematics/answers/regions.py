@@ -54,7 +54,7 @@ def _simple(m: Mono) -> bool:
 
 def named_value(a: Answer) -> Answer:
     """What a name has for its value, or `a` as it stands."""
-    return a.value if isinstance(a, Named) else a
+    return a.value if isinstance(a, Named) and not a.loose else a
 
 
 def region(a: Answer) -> Region | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
+from cooper_jax.host.verifier.mathematics.answers.approximations import approximates
 from cooper_jax.host.verifier.mathematics.answers.equations import equation
 from cooper_jax.host.verifier.mathematics.answers.inequalities import inequality
 from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Equation, Infinite, Named, Value, Words
@@ -46,13 +47,19 @@ def _parts(toks: Sequence[Token]) -> list[Sequence[Token]]:
 
 
 def _approximate(toks: Sequence[Token], parts: list[Sequence[Token]], statement: Read) -> Answer:
-    """`exact ~ decimal` states the exact value."""
-    first = next(i for i, t in enumerate(toks) if t.kind == "rel" and t.text == "~")
+    """`exact ~ decimal` states the exact value, where the decimal is near it."""
+    signs = [i for i, (t, d) in enumerate(zip(toks, bracket_depths(toks), strict=True)) if d == 0 and t.kind == "rel"]
+    signs = [i for i in signs if toks[i].text != ":"]
+    first = next(k for k, i in enumerate(signs) if toks[i].text == "~")
     if not parts[0]:
         raise Unreadable("only approximately")
     if not parts[-1]:
         raise Unreadable("approximately nothing")
-    exact = statement(toks[:first])
+    if any(toks[i].text not in ("~", "=") for i in signs):
+        raise Unreadable("relations of several kinds")
+    exact = statement(toks[: signs[first]])
     if (len(parts) == 2 and name_of(parts[0])) or isinstance(exact, Equation | Words):
         raise Unreadable("only approximately")
+    for part in parts[first + 1 :]:
+        approximates(exact, statement(part))
     return exact

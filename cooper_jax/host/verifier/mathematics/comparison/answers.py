@@ -82,6 +82,8 @@ class Comparison(Several):
         if isinstance(g, Named) and isinstance(a, Named):
             if g.name == a.name:
                 return self.answers(g.value, a.value)
+            if g.loose or a.loose:
+                return None
             left, right = as_equation(g), as_equation(a)
             if left and right and (has_symbols(g) or has_symbols(a)):
                 return same_zeros(left.zero, right.zero)
@@ -89,6 +91,8 @@ class Comparison(Several):
                 return None  # f(x) = x and f(t) = t
             return False if self.answers(g.value, a.value) is False else None
         for x, y in ((g, a), (a, g)):
+            if isinstance(x, Named) and x.loose:
+                return None
             if isinstance(x, Named) and isinstance(y, Equation):
                 equation = as_equation(x)
                 return same_zeros(equation.zero, y.zero) if equation else None

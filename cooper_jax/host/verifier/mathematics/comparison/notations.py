@@ -1,5 +1,6 @@
 """Digits in a base, and ratios with a colon."""
 
+import re
 from fractions import Fraction
 
 from cooper_jax.host.verifier.mathematics.algebra.ratio import div, mul
@@ -10,8 +11,8 @@ from cooper_jax.host.verifier.mathematics.comparison.three import Decide
 def notation_and(x: Based | Colon, y: Value, decide: Decide) -> bool | None:
     """204_5 and 204 or 54, 1:2 and 1/2: open, where one may stand for the other."""
     if isinstance(x, Based):
-        digits = Fraction(int(x.digits)) if x.digits.isdigit() else None
-        return None if y.ratio.rational in (digits, _in_ten(x)) else False
+        digits = Fraction(x.digits) if re.fullmatch(r"-?\d+(\.\d+)?", x.digits) else None
+        return None if y.ratio.rational in (digits, x.value) else False
     if len(x.parts) == 2 and isinstance(x.parts[0], Value) and isinstance(x.parts[1], Value):
         return None if decide(div(x.parts[0].ratio, x.parts[1].ratio), y.ratio) is not False else False
     return None
@@ -35,11 +36,4 @@ def same_based(g: Based, a: Based) -> bool | None:
     """Whether two numerals are one: in the same base by their digits, else different or open."""
     if g.base == a.base:
         return g.digits == a.digits
-    return False if _in_ten(g) != _in_ten(a) else None
-
-
-def _in_ten(x: Based) -> Fraction | None:
-    try:
-        return Fraction(int(x.digits, x.base))
-    except ValueError:
-        return None
+    return False if g.value != a.value else None

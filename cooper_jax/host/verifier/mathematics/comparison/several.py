@@ -38,11 +38,15 @@ class Several(ABC):
         system, other = (g, a) if isinstance(g, System) else (a, g)
         assert isinstance(system, System)
         items = _items(other)
+        if isinstance(other, Value) and all(v == system.values[0] for v in system.values):
+            return None  # x = y = 5 and 5
         if items is None or (isinstance(other, Pair) and (other.left, other.right) != ("(", ")")):
             return False if isinstance(other, Value) else None
         if len(items) != len(system.values):
             return False
-        # Without names, values are told apart by their order alone; it must be the obvious one.
+        # Without names, values are told apart by their order alone; it must be the obvious one, and a set has none.
+        if _brackets(other) == "{":
+            return False if self._matched(system.values, items) is False else None
         obvious = system.ordered or list(system.names) == sorted(system.names)
         same = self._in_order(system.values, items)
         if same:

@@ -21,7 +21,9 @@ def undressed(text: str) -> str:
     for _ in range(MAX_DRESS):
         before = out
         out = re.sub(r"(?:\\[,;:!]|\\q?quad(?![A-Za-z])|~|\s)+$", "", out).strip(" \t\n\r\f,;:")
-        if (said := re.fullmatch(r"\\text[a-z]*\s*\{([^{}\\$]*)\}", out)) and _SAID.search(said[1]):
+        if (said := re.fullmatch(r"\\text(?:bf|it|rm|normal|sf|tt|up)?\s*\{([^{}\\$]*)\}", out)) and _SAID.search(
+            said[1]
+        ):
             out = said[1]
         while out.endswith(".") and not out.endswith("\\."):
             out = out[:-1]

@@ -18,12 +18,12 @@ from cooper_jax.host.verifier.mathematics.algebra.ratio import (
     variable,
 )
 from cooper_jax.host.verifier.mathematics.algebra.sums import PI, Unreadable
+from cooper_jax.host.verifier.mathematics.reading.calls import called, lone
 from cooper_jax.host.verifier.mathematics.reading.cursor import Cursor
 from cooper_jax.host.verifier.mathematics.reading.grid import grid
 from cooper_jax.host.verifier.mathematics.reading.tokens import Token
 
 _CLOSE = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
-_CALLED = ("f", "g", "h", "F", "G", "H", "P", "Gamma", "zeta")
 
 
 class Reader(Cursor):
@@ -138,7 +138,7 @@ class Reader(Cursor):
             return False
         if token.kind == "open":
             return token.text in _CLOSE
-        return token.kind in ("num", "var", "word", "frac", "sqrt", "binom", "fn", "big", "begin") or (
+        return token.kind in ("num", "based", "var", "word", "frac", "sqrt", "binom", "fn", "big", "begin") or (
             token.kind == "bar" and self._opens_bar()
         )
 
@@ -221,7 +221,7 @@ class Reader(Cursor):
     def _one(self) -> Ratio:
         token = self.next()
         kind = token.kind
-        if kind == "num":
+        if kind in ("num", "based"):
             assert token.value is not None
             return number(token.value)
         if kind == "var":
@@ -260,6 +260,8 @@ class Reader(Cursor):
         if len(letters) > 4:
             raise Unreadable(f"the word {letters[:40]}")
         after = self.peek()
+        if after is not None and after.text == "(" and not after.gap and lone(self.tokens, self.at):
+            raise Unreadable(f"a value of {letters}")
         if len(letters) > 1 and after is not None and (after.kind == "degree" or after.text in ("^", "!")):
             self.tokens = [*self.tokens[: self.at], Token("var", letters[-1]), *self.tokens[self.at :]]
             letters = letters[:-1]
@@ -271,7 +273,7 @@ class Reader(Cursor):
     def _name(self, token: Token) -> Ratio:
         after = self.peek()
         base = token.text.rstrip("'").split("_")[0]
-        if base in _CALLED and after is not None and after.kind == "open" and after.text == "(" and not after.gap:
+        if after is not None and after.text == "(" and called(base, self.tokens, self.at):
             self.next()
             args = [self.sum()]
             while (comma := self.peek()) is not None and comma.text == ",":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
 
 _BASES = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_DIGITS = r"\(?\d[\dA-Fa-f.]{0,200}\)?"
+_DIGITS = r"[-+]?\(?\d[\dA-Fa-f.]{0,200}\)?"
 _BASE = rf" ?(?:base[ -]?)?\}}? ?({'|'.join(_BASES)}|\d\d?) ?"
 _UPRIGHT = r"\\(?:text|mathrm|operatorname)\s*\{\s*"
 _ENDLESS = re.compile(r"(?<!\d)(\d*\.\d{1,60})\s*(?:\.\.\.|…|\\[lcd]?dots(?![A-Za-z]))")

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable
+from cooper_jax.host.verifier.mathematics.reading.numerals import based
 from cooper_jax.host.verifier.mathematics.reading.units import letters, unit
 from cooper_jax.host.verifier.mathematics.reading.vocabulary import (
     ACCENT,
@@ -14,9 +15,12 @@ from cooper_jax.host.verifier.mathematics.reading.vocabulary import (
     FONT,
     FUNCTIONS,
     GREEK,
+    SAME_ACCENT,
     SIGNS,
+    SIZES,
     TEXT,
     UPRIGHT,
+    WIDE,
     WORDS,
 )
 
@@ -36,12 +40,17 @@ _HALF = re.compile(r"([ap])(?:m\b|\.\s?m\b)\.?", re.IGNORECASE)
 """am and pm behind a time."""
 
 
+_BASE_NAMES = dict(
+    zip("two three four five six seven eight nine ten".split(), "2 3 4 5 6 7 8 9 10".split(), strict=True)  # noqa: SIM905
+)
+
+
 class Token(NamedTuple):
-    """`kind` says what it is, `text` which one. `gap`: white space stood before it."""
+    """`kind` says what it is, `text` which one. `gap`: white space stood before it, 2 for one that may part statements."""
 
     kind: str
     text: str
-    gap: bool = False
+    gap: int = 0
     value: Fraction | None = None
 
 
@@ -57,41 +66,37 @@ def tokens(text: str) -> list[Token]:
 def _scan(text: str, out: list[Token], depth: int) -> None:
     if depth > 8:
         raise TooBig("nested too deeply")
-    at, gap = 0, False
+    at, gap = 0, 0
     while at < len(text):
         found = _TOKEN.match(text, at)
         assert found is not None  # `other` matches anything.
         at, kind, piece = found.end(), found.lastgroup or "", found[found.lastgroup or 0]
         if len(out) > MAX_TOKENS:
             raise TooBig("too many tokens")
-        if kind == "space":
-            gap = True
+        if kind == "space" or piece == "~":
+            gap = max(gap, 2 if piece == "~" else 1)
             continue
         if kind == "command":
-            if piece in DROPPED or piece in ("hspace", "vspace"):
+            if piece in DROPPED | SIZES | WIDE:
                 if piece in ("hspace", "vspace"):
                     at = _group(text, at)[1]
                 elif piece in ("left", "right") and text[at : at + 1] == ".":
                     at += 1
-                gap = True
+                gap = max(gap, 2 if piece in WIDE else piece not in SIZES)
                 continue
             if piece in TEXT | FONT:
                 content, at = _group(text, at)
                 _text(content, piece, out, depth, gap)
-                gap = False
+                gap = 0
                 continue
             if piece in ACCENT:
                 content, at = _group(text, at)
-                name = re.sub(r"[\s{}\\]", "", content).replace("imath", "i").replace("jmath", "j")
-                if piece == "mathbb" and name in "RZNQC" and name:
-                    out.append(Token("domain", name, gap))
-                else:
-                    out.append(Token("var", f"{piece}({name})", gap))
+                out.append(_accented(piece, content, gap))
             else:
                 out.append(_command(piece, gap))
         elif kind == "escape":
             if piece in ",;:!> \t\n/":
-                gap = True
+                gap = max(gap, 2 if piece == ";" else 1)
                 continue
             if piece not in ESCAPES:
                 raise Unreadable(f"\\{piece}")
@@ -112,10 +117,19 @@ def _scan(text: str, out: list[Token], depth: int) -> None:
             out.append(Token("word", piece, gap))
         else:
             out.append(Token("bad", piece, gap))
-        gap = False
+        gap = 0
 
 
-def _command(name: str, gap: bool) -> Token:
+def _accented(accent: str, content: str, gap: int) -> Token:
+    """A letter with its accent, an index set outside of it: \\overline{z_1} and \\bar z_1 are one name."""
+    name = re.sub(r"[\s{}\\]", "", content).replace("imath", "i").replace("jmath", "j")
+    if accent == "mathbb" and name in "RZNQC" and name:
+        return Token("domain", name, gap)
+    base, mark, index = name.partition("_")
+    return Token("var", f"{SAME_ACCENT.get(accent, accent)}({base}){mark}{index}", gap)
+
+
+def _command(name: str, gap: int) -> Token:
     if name in COMMANDS:
         kind, text = COMMANDS[name]
         return Token(kind, text, gap)
@@ -126,13 +140,11 @@ def _command(name: str, gap: bool) -> Token:
     return Token("bad", f"\\{name}", gap)
 
 
-def _relation(sign: str, gap: bool) -> Token:
+def _relation(sign: str, gap: int) -> Token:
     if sign == "**":
         return Token("op", "^", gap)
     if sign == "->":
         return Token("arrow", "", gap)
-    if sign == "~":  # LaTeX's unbreakable space.
-        return Token("drop", "", True)
     return Token("rel", {"==": "=", "=<": "<=", "=>": "bad"}.get(sign, sign), gap)
 
 
@@ -157,7 +169,7 @@ def _group(text: str, at: int) -> tuple[str, int]:
     raise Unreadable("braces do not match")
 
 
-def _text(content: str, command: str, out: list[Token], depth: int, gap: bool) -> None:
+def _text(content: str, command: str, out: list[Token], depth: int, gap: int) -> None:
     """`\\text{...}`: words stay one token; numbers, single letters, conjunctions and mathematics are read on."""
     bare = re.sub(r"~|\\[ ,;:!]", " ", content).strip()
     after_number = bool(out) and out[-1].kind in ("num", "close", "degree", "percent")
@@ -197,7 +209,7 @@ def _is_unit(text: str) -> bool:
     return re.search(r"[\\^]", text) is not None and bool(unit(re.sub(r"\\(cdot|times)", "*", text)).dimensions)
 
 
-def _word(word: str, text: str, at: int, out: list[Token], gap: bool) -> int:
+def _word(word: str, text: str, at: int, out: list[Token], gap: int) -> int:
     """Append what a run of plain letters stands for; where to read on."""
     lower = word.lower()
     behind = bool(out) and out[-1].kind == "num"
@@ -215,7 +227,8 @@ def _word(word: str, text: str, at: int, out: list[Token], gap: bool) -> int:
         out.append(Token("var", split[2], False))
     elif len(word) == 1:
         # x3 is a name; a space or a sign ends it.
-        index = re.compile(r"\d{1,3}(?![\d.])").match(text, at)
+        # N2^{-N} is N times a power.
+        index = re.compile(r"\d{1,3}(?![\d.]|\s*\^\s*(?:\{[^{}]*[A-Za-z]|\(?-?\d*[A-Za-z]))").match(text, at)
         out.append(Token("var", f"{word}_{index[0]}" if index else word, gap))
         return index.end() if index else at
     else:
@@ -264,18 +277,8 @@ def _joined(found: list[Token]) -> list[Token]:
                 out[-1] = out[-1]._replace(text=out[-1].text + "'" * len(inner))
                 at = end
                 continue
-        if token.kind == "op" and token.text == "_" and out and out[-1].kind in ("var", "bar", "word", "text"):
-            inner, end = _raw_group(found, at)
-            if not inner:
-                raise Unreadable("an empty subscript")
-            index = "".join(t.text for t in inner)
-            if out[-1].kind == "var":
-                out[-1] = out[-1]._replace(text=f"{out[-1].text}_{index}")
-            elif out[-1].kind == "word":
-                last = out.pop()
-                out.append(last._replace(text=last.text[:-1])) if len(last.text) > 1 else None
-                out.append(Token("var", f"{last.text[-1]}_{index}", False))
-            at = end
+        if token.kind == "op" and token.text == "_" and out and out[-1].kind in ("var", "word", "text", "num"):
+            at = _indexed(out, *_raw_group(found, at))
             continue
         if token.kind == "frac" and (ratio := _unit_ratio(found, at)):
             out += ratio[0]
@@ -288,6 +291,41 @@ def _joined(found: list[Token]) -> list[Token]:
             continue
         out.append(token)
     return out
+
+
+def _indexed(out: list[Token], inner: list[Token], end: int) -> int:
+    """Join a subscript to the name or the numeral before it; returns `end`."""
+    if not inner:
+        raise Unreadable("an empty subscript")
+    index = "".join(t.text for t in inner)
+    last = out.pop()
+    if last.kind == "num":
+        out.append(_numeral(last, index))
+    elif last.kind == "text":
+        out.append(last._replace(text=f"{last.text}_{index}"))
+    else:
+        if last.kind == "word" and len(last.text) > 1:
+            out.append(last._replace(text=last.text[:-1]))
+        name = last.text[-1] if last.kind == "word" else last.text.rstrip("'")
+        primes = "'" * (len(last.text) - len(name)) if last.kind == "var" else ""
+        gap = last.gap if last.kind == "var" or len(last.text) == 1 else 0
+        out.append(Token("var", f"{name}_{_sorted(index)}{primes}", gap))
+    return end
+
+
+def _sorted(index: str) -> str:
+    """An index with its terms in order: n+1 for 1+n."""
+    terms = re.findall(r"[+-]?[^+-]+", index)
+    if len(terms) < 2 or "".join(terms) != index:
+        return index
+    signed = [t if t[0] in "+-" else f"+{t}" for t in terms]
+    return "".join(sorted(signed, key=lambda t: (t[1].isdigit(), t[1:], t[0]))).removeprefix("+")
+
+
+def _numeral(digits: Token, base: str) -> Token:
+    """A number in the base that its index names. Raises Unreadable for one that has no such digits."""
+    found = based(digits.text, _BASE_NAMES.get(base, base))
+    return Token("based", f"{found.digits}_{found.base}", digits.gap, found.value)
 
 
 def _unit_ratio(found: list[Token], at: int) -> tuple[list[Token], int] | None:

@@ -31,15 +31,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
     **{"begin": ("begin", ""), "end": ("end", ""), "rightarrow": ("arrow", ""), "to": ("arrow", "")},
     **{"because": ("bad", ""), "therefore": ("drop", ""), "R": ("domain", "R"), "Z": ("domain", "Z")},
     **{"N": ("domain", "N"), "Q": ("domain", "Q"), "C": ("domain", "C"), "newline": ("row", ""), "cr": ("row", "")},
+    **{"textdollar": ("money", "$"), "pounds": ("money", "£"), "textsterling": ("money", "£"), "euro": ("money", "€")},
+    **{"texteuro": ("money", "€"), "yen": ("money", "¥"), "textyen": ("money", "¥"), "textcent": ("money", "¢")},
+    **{"cent": ("money", "¢"), "textdegree": ("degree", ""), "textpercent": ("percent", "")},
     **{"varepsilon": ("var", "epsilon"), "varphi": ("var", "phi"), "vartheta": ("var", "theta")},
 }
 """LaTeX commands: kind and text of their tokens."""
 DROPPED = set(
-    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm displaystyle textstyle scriptstyle "
-    "limits nolimits quad qquad hfill mathstrut strut noindent thinspace enspace rm bf it normalsize large Large "
-    "kern hline negthinspace".split()
+    "displaystyle textstyle scriptstyle "
+    "limits nolimits hfill mathstrut strut noindent thinspace rm bf it normalsize large Large "
+    "kern hline negthinspace vspace".split()
 )
 """Commands that only lay out."""
+SIZES = set("left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm".split())
+"""Those that change a bracket alone: no space stands where they do."""
+WIDE = {"quad", "qquad", "hspace", "enspace"}
+"""Commands for a space that may part two statements."""
 TEXT = set("text textbf textit textrm textnormal textsf texttt mbox emph textup hbox underline".split())
 """Commands around words."""
 UPRIGHT = set("text textrm textnormal mbox mathrm operatorname".split())
@@ -51,6 +58,8 @@ ACCENT = set(
     "triangle overarc".split()
 )
 """Commands that make one name of what they are put on."""
+SAME_ACCENT = {"overline": "bar", "overrightarrow": "vec", "widehat": "hat", "widetilde": "tilde"}
+"""Accents that differ in width alone."""
 GREEK = set(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron rho sigma tau upsilon phi chi "
     "psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar".split()
@@ -102,8 +111,10 @@ WORDS: dict[str, tuple[str, str]] = {
 """Plain words that stand for mathematics."""
 RESERVATION = re.compile(
     r"\b(?:or|and|not|to|than|about|approx\w*|if|when|plus|minus|more|less|most|least|other\w*|negative|wrong|incorrect|"
-    r"false|pi|sqrt|root|squared?$|cubed?$|factorial|half|halve|third|quarter|\w+th|mod|base|time|over|per ?cent)\b"
+    r"false|pi|sqrt|root|squared?$|cubed?$|factorial|half|halve|third|quarter|\w+th|mod|base|time|over|per ?cent|is|are|"
+    r"for|where|with|without|such|only|except|unless|every|some|odd$|even$|prime$|composite$|positive$|integral$|real$|"
+    r"rational$|irrational$|divisible|multiple|extraneous|rejected|invalid|double|repeated|between|from|by|power)\b"
 )
-"""What changes the number before it, or takes it back."""
+"""What changes the number before it, qualifies it, or takes it back."""
 ODD = re.compile(r"[\d\\<>=!?+&|~]")
 """Signs that no name or unit has."""
