@@ -12,6 +12,7 @@ from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable, fresh
 from cooper_jax.host.verifier.mathematics.answers.answer import read
 from cooper_jax.host.verifier.mathematics.answers.kinds import Reading
 from cooper_jax.host.verifier.mathematics.comparison.answers import Comparison
+from cooper_jax.host.verifier.mathematics.comparison.rounding import printed
 from cooper_jax.host.verifier.mathematics.comparison.three import Decide
 from cooper_jax.host.verifier.mathematics.reading.choice import choice
 from cooper_jax.host.verifier.mathematics.reading.dress import undressed
@@ -57,6 +58,7 @@ def compare(gold: Text, answer: Text, decide: Decide = equal) -> bool | None:
         if not (gold.sole and answer.sole):
             return False
     results: list[bool | None] = []
+    decide = printed(decide)
     for g in gold.readings:
         for a in answer.readings:
             fresh()

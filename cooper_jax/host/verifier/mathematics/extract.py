@@ -30,7 +30,10 @@ _SAID = re.compile(
     r"\s*(?:exactly|only|just)?\W*$",
     re.I,
 )
-_NAMED = re.compile(r"\b([A-Za-z]\w{0,9})\s*=\s*$")
+_NAMED = re.compile(
+    r"(?<![A-Za-z\\=+*/^-])((?:\\[A-Za-z]{2,8}|[A-Za-z])\w{0,9}(?:_\{\w{1,5}\})?'{0,2}(?:\(\w{1,5}\))?)\s*&?=\s*\$?$"
+)
+"""A name and its sign before a box."""
 TAIL = 20_000
 """Characters from the end in which an answer is looked for."""
 
@@ -66,17 +69,25 @@ def _boxed(text: str) -> str | None:
         boxes.append((found.start(), end, content))
     if not boxes:
         return None
-    parts = [boxes[-1]]
+    parts, names = [boxes[-1]], [_name(text, boxes[-1][0])]
     for box in reversed(boxes[:-1]):
-        between = text[box[1] : parts[0][0]]
-        name = _NAMED.search(between[-20:])
-        if name and (before := _NAMED.search(text, max(0, box[0] - 20), box[0])) and name[1] == before[1]:
-            between = between.removesuffix(name[0])  # x = \\boxed{1} or x = \\boxed{2}
+        between, name = text[box[1] : parts[0][0]], _name(text, box[0])
+        if name and names[0]:
+            between = _NAMED.sub("", between)  # x = \\boxed{1} and y = \\boxed{2}
         if not _BETWEEN.fullmatch(between):
             break
         parts.insert(0, box)
+        names.insert(0, name)
     contents = [p[2] for p in parts]
+    if len(set(names)) == len(names) > 1 and all(names):
+        return ", ".join(c if "=" in c else f"{n} = {c}" for n, c in zip(names, contents, strict=True))
     return contents[0] if len(set(contents)) == 1 else ", ".join(contents)
+
+
+def _name(text: str, box: int) -> str:
+    """The name that a box has, as in `x = \\boxed{1}`; empty for none."""
+    found = _NAMED.search(text, max(0, box - 40), box)
+    return found[1].strip() if found else ""
 
 
 def _argument(text: str, at: int) -> tuple[str | None, int]:

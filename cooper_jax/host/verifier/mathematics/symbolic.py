@@ -1,10 +1,10 @@
 """Tier 2: what tier 1 left open, by sympy and Math-Verify, behind a screen. No bound on time: the pool has the clock.
 
 Text never reaches sympy's own parsers, which evaluate Python. What tier 1 could read is handed over as the exact value
-it read; what only Math-Verify's LaTeX grammar reads (integrals, limits, sums and products) must first pass the screen, and must be
-read whole: it passes over some signs in silence, so every number is changed in turn and has to change what is read.
-Equality counts if type, variables and number of elements agree, and the values at random points do. Nothing here proves
-a difference.
+it read; what only Math-Verify's LaTeX grammar reads (integrals, limits, sums and products) must first pass the screen,
+and be read whole: it passes over some signs in silence, so every number and letter is changed in turn, and has to
+change what is read. Equality counts if type, variables and number of elements agree, and the values at random points
+do. Nothing here proves a difference.
 """
 
 import logging

@@ -208,6 +208,6 @@ _EXACT: dict[str, Callable[..., Ratio | None]] = {
     "ceil": _rounded(1),
     "gcd": _many(gcd, True),
     "lcm": _many(lcm, True),
-    "max": _many(max, False),
-    "min": _many(min, False),
+    "max": _many(lambda *x: max(x), False),
+    "min": _many(lambda *x: min(x), False),
 }

@@ -13,6 +13,7 @@ from cooper_jax.host.verifier.mathematics.algebra.sums import (
     Atom,
     E,
     I,
+    Mono,
     Poly,
     TooBig,
     Unreadable,
@@ -132,6 +133,27 @@ def _size(a: Atom) -> int:
 def symbols(a: Ratio) -> frozenset[str]:
     """Names of the variables that occur anywhere in it."""
     return frozenset(x[1] for x in atoms(a) if x[0] == "v")
+
+
+def renamed(a: Ratio, old: str, new: str) -> Ratio:
+    """`a` with one variable by another name, which must not occur in it."""
+    return Ratio(_renamed_poly(a.num, old, new), _renamed_poly(a.den, old, new))
+
+
+def _renamed_poly(p: Poly, old: str, new: str) -> Poly:
+    return {_renamed_mono(m, old, new): c for m, c in p.items()}
+
+
+def _renamed_mono(m: Mono, old: str, new: str) -> Mono:
+    return frozenset((_renamed_atom(x, old, new), r) for x, r in m)
+
+
+def _renamed_atom(x: Atom, old: str, new: str) -> Atom:
+    if x[0] == "v":
+        return ("v", new) if x[1] == old else x
+    if x[0] == "x":
+        return ("x", _renamed_atom(x[1], old, new), _renamed_mono(x[2], old, new))
+    return tuple(Frozen(renamed(part.ratio, old, new)) if isinstance(part, Frozen) else part for part in x)
 
 
 def functions_in(a: Ratio) -> set[str]:

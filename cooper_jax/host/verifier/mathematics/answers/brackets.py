@@ -36,6 +36,9 @@ def bracketed(toks: Sequence[Token], statement: Read) -> Answer:
     answers = tuple(statement(i) for i in items)
     if any(isinstance(a, Group) and a.kind == "," for a in answers):
         raise Unreadable("a plus-minus inside a tuple")
+    names = [a.name for a in answers if isinstance(a, Named) and not a.loose]
+    if len(set(names)) == len(answers):
+        return System(tuple(names), tuple(a.value for a in answers if isinstance(a, Named)), False)
     if len(answers) == 2:
         return Pair(left, answers[0], answers[1], right)
     if left + right not in ("()", "[]"):

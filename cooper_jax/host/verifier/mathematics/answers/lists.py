@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cooper_jax.host.verifier.mathematics.algebra.equality import equal
 from cooper_jax.host.verifier.mathematics.algebra.ratio import symbols, variable
 from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable
 from cooper_jax.host.verifier.mathematics.answers.kinds import (
@@ -32,7 +33,14 @@ def alternatives(parts: list[Answer]) -> Answer:
         return union([r for r in regions if r is not None])
     if all(isinstance(p, Words) or (isinstance(p, Value) and _is_name(p)) for p in parts):
         raise Unreadable("one name or another")
-    return listed(parts)
+    return listed([p for i, p in enumerate(parts) if not any(_same(p, q) for q in parts[:i])])
+
+
+def _same(a: Answer, b: Answer) -> bool:
+    """Whether one value is written in two ways, as in `1/2 or 0.5`."""
+    if not isinstance(a, Value) or not isinstance(b, Value):
+        return a == b
+    return a.unit == b.unit and not (a.other or b.other) and equal(a.ratio, b.ratio) is True
 
 
 def _is_name(a: Value) -> bool:

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Sequence
 
+from cooper_jax.host.verifier.mathematics.algebra.numeric import mp, real
+from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
 from cooper_jax.host.verifier.mathematics.answers.parts import bracket_depths, matching, split
+from cooper_jax.host.verifier.mathematics.reading.expression import Reader
 from cooper_jax.host.verifier.mathematics.reading.tokens import Token
 from cooper_jax.host.verifier.mathematics.reading.vocabulary import ODD, RESERVATION
 
@@ -34,7 +37,7 @@ def name_of(toks: Sequence[Token]) -> tuple[str, bool] | None:
     if len(toks) > 3 and toks[0].kind in ("var", "word") and toks[1].text == "(" and not toks[1].gap:
         simple = all(t.kind in ("var", "word", "num", "sep", "text") for t in toks[2:-1])
         if matching(toks, 1) == len(toks) - 1 and (simple or _applied(toks)):
-            return text, False
+            return f"{toks[0].text}({_argument(toks[2:-1])})", False
     if _operator(toks) or (toks[0].kind == "fn" and toks[0].text == "det"):
         return text, False
     if len(toks) == 3 and toks[0].text + toks[2].text == "[]" and toks[1].kind == "word" and toks[1].text.isupper():
@@ -46,6 +49,18 @@ def name_of(toks: Sequence[Token]) -> tuple[str, bool] | None:
     if len(ratio) > 1 and all(name_of(part) for part in ratio):
         return text, False
     return None
+
+
+def _argument(toks: Sequence[Token]) -> str:
+    """What a function is applied to: a number by its value, anything else as it is written."""
+    if all(t.kind in ("num", "frac", "op", "open", "close", "sqrt") or t.text == "pi" for t in toks):
+        try:
+            value = Reader(toks).whole()
+        except Unreadable:
+            value = None
+        if value is not None and (value.rational is not None or real(value) is not None):
+            return str(value.rational) if value.rational is not None else mp.nstr(real(value), 40)
+    return "".join(t.text for t in toks)
 
 
 def names_in(toks: Sequence[Token]) -> tuple[str, ...] | None:

@@ -2,7 +2,7 @@
 
 from cooper_jax.host.verifier.mathematics.algebra.equality import equal
 from cooper_jax.host.verifier.mathematics.algebra.numeric import real
-from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, div, neg, symbols
+from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, add, div, neg, symbols
 from cooper_jax.host.verifier.mathematics.algebra.sums import UNIT, Mono, Poly, Unreadable
 from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Answer,
@@ -34,11 +34,14 @@ def solved(op: str, low: Ratio) -> Answer:
             raise Unreadable("an inequality of numbers")
         return Inequality(op, low)
     ((free, factor),) = slope.items()
+    inner = _absolute(free)
     scale = Ratio(factor, UNIT)
     sign = real(scale)
     bound = div(neg(Ratio(constant, UNIT)), scale)
     if sign is None or real(bound) is None:
         return Inequality(op, low)
+    if inner is not None:
+        return _apart(op, sign > 0, inner, bound) or Inequality(op, low)
     infinite = End(None, False, -1), End(None, False, 1)
     if op == "!=":
         return excluded(bound, free)
@@ -48,8 +51,32 @@ def solved(op: str, low: Ratio) -> Answer:
 
 
 def _simple(m: Mono) -> bool:
-    """Whether a monomial is one variable, or f(x)."""
-    return all(r == 1 and (a[0] == "v" or (a[0] == "f" and a[1].endswith("()"))) for a, r in m) and len(m) == 1
+    """Whether a monomial is one variable, f(x) or |...|."""
+    return len(m) == 1 and all(
+        r == 1 and (a[0] == "v" or (a[0] == "f" and (a[1].endswith("()") or a[1] == "abs"))) for a, r in m
+    )
+
+
+def _absolute(m: Mono) -> Ratio | None:
+    """What stands between the bars where the monomial is |...|."""
+    ((a, _),) = m
+    return a[2].ratio if a[:2] == ("f", "abs") else None
+
+
+def _apart(op: str, below: bool, inner: Ratio, bound: Ratio) -> Region | None:
+    """|inner| op bound, or with the sides changed: of one real variable, which z is not."""
+    size = real(bound)
+    if size is None or size <= 0 or symbols(inner) & {"z", "w"} or len(symbols(inner)) != 1:
+        return None
+    strict = op if op != "!=" else "<"
+    sides = [add(inner, neg(bound)), neg(add(inner, bound))]  # inner - bound <= 0, -inner - bound <= 0
+    if not below:
+        sides = [neg(s) for s in sides]
+    found = [solved(strict, s) for s in sides]
+    known = [f for f in found if isinstance(f, Region)]
+    if op == "!=" or len(known) != 2:
+        return None
+    return intersection(known) if below else union(known)
 
 
 def named_value(a: Answer) -> Answer:

@@ -1,5 +1,9 @@
 """Two answers of any kind: which comparison they need, and which kinds cannot be equal."""
 
+import re
+from dataclasses import replace
+
+from cooper_jax.host.verifier.mathematics.algebra.ratio import renamed, symbols
 from cooper_jax.host.verifier.mathematics.algebra.zeros import same_zeros
 from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Answer,
@@ -88,7 +92,7 @@ class Comparison(Several):
             if left and right and (has_symbols(g) or has_symbols(a)):
                 return same_zeros(left.zero, right.zero)
             if "(" in g.name and "(" in a.name:
-                return None  # f(x) = x and f(t) = t
+                return self._bound(g, a)
             return False if self.answers(g.value, a.value) is False else None
         for x, y in ((g, a), (a, g)):
             if isinstance(x, Named) and x.loose:
@@ -101,6 +105,20 @@ class Comparison(Several):
             if isinstance(x, Named) and isinstance(y, System):
                 return False if len(y.names) > 1 else None
         return self.answers(g.value if isinstance(g, Named) else g, a.value if isinstance(a, Named) else a)
+
+
+    def _bound(self, g: Named, a: Named) -> bool | None:
+        """f(x) = x and f(t) = t: one function, whatever the name of its argument; else open."""
+        x, y = _APPLIED.fullmatch(g.name), _APPLIED.fullmatch(a.name)
+        if not x or not y or x[1] != y[1] or not isinstance(g.value, Value) or not isinstance(a.value, Value):
+            return None
+        if {x[2], y[2]} & {"e", "i"} or x[2] in symbols(a.value.ratio) or y[2] in symbols(g.value.ratio):
+            return None
+        other = a.value.other and renamed(a.value.other, y[2], x[2])
+        return self.answers(g.value, replace(a.value, ratio=renamed(a.value.ratio, y[2], x[2]), other=other))
+
+
+_APPLIED = re.compile(r"(.*)\(([A-Za-z])\)")
 
 
 def _unwrapped(a: Answer) -> Answer:

@@ -9,12 +9,14 @@ from cooper_jax.host.verifier.mathematics.comparison.three import Decide
 
 
 def notation_and(x: Based | Colon, y: Value, decide: Decide) -> bool | None:
-    """204_5 and 204 or 54, 1:2 and 1/2: open, where one may stand for the other."""
+    """5:8 is 5/8; 204_5 and 204 or 54, 2:1 and 2 are open."""
     if isinstance(x, Based):
         digits = Fraction(x.digits) if re.fullmatch(r"-?\d+(\.\d+)?", x.digits) else None
         return None if y.ratio.rational in (digits, x.value) else False
     if len(x.parts) == 2 and isinstance(x.parts[0], Value) and isinstance(x.parts[1], Value):
-        return None if decide(div(x.parts[0].ratio, x.parts[1].ratio), y.ratio) is not False else False
+        same = decide(div(x.parts[0].ratio, x.parts[1].ratio), y.ratio)
+        fraction = (y.ratio.rational or Fraction(0)).denominator > 1 and not (y.unit or y.percent)
+        return same if same is False or (same and fraction) else None
     return None
 
 

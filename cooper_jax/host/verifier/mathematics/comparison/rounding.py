@@ -2,15 +2,52 @@
 
 from fractions import Fraction
 
-from cooper_jax.host.verifier.mathematics.algebra.numeric import real
-from cooper_jax.host.verifier.mathematics.algebra.ratio import number
+from cooper_jax.host.verifier.mathematics.algebra.numeric import mp, real, values
+from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, number
 from cooper_jax.host.verifier.mathematics.answers.kinds import Value
+from cooper_jax.host.verifier.mathematics.comparison.three import Decide
 
 PRINTED = 12
 """Digits of a decimal that counts as the number it rounds."""
 
 ROUNDED = 3
 """Digits of one that leaves the matter open."""
+
+
+DOUBLE = range(15, 18)
+"""Digits of a number in double precision, as computers print it."""
+_ULPS = mp.ldexp(1, -49)
+"""A few units in the last place of such a number."""
+
+
+def printed(decide: Decide) -> Decide:
+    """`decide`, for which 12.000000000000002 is 12, and 1.0471975511965976 pi/3: in values, ends, cells and sums alike."""
+
+    def decided(a: Ratio, b: Ratio) -> bool | None:
+        same = decide(a, b)
+        if same or not (_double(a) or _double(b)):
+            return same
+        pairs = list(values(a, b, (1, -1)))
+        if any(x is None or y is None for x, y in pairs):
+            return same
+        if all(abs(x - y) <= _ULPS * max(abs(x), abs(y)) for x, y in pairs):
+            return None if _double(a) and _double(b) else True
+        return None if all(max(abs(x), abs(y)) < 1e-15 for x, y in pairs) else same
+
+    return decided
+
+
+def _double(a: Ratio) -> bool:
+    """Whether a number in it has as many digits as double precision."""
+    return any(c.denominator > 1 and _digits(c) in DOUBLE for c in a.num.values())
+
+
+def _digits(c: Fraction) -> int:
+    """Significant digits of a finite decimal; 0 for another number, or one of few digits."""
+    if c.numerator.bit_length() + c.denominator.bit_length() < 40 or not _decimals(c):
+        return 0
+    scale = 10 ** max(c.denominator.bit_length(), 1)
+    return len(str(abs(c.numerator) * scale // c.denominator).rstrip("0"))
 
 
 def rounds(decimal: Value, other: Value) -> bool | None:

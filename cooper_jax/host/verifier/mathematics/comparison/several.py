@@ -69,7 +69,7 @@ class Several(ABC):
         if (_brackets(g) == "{" or _brackets(a) == "{") and self._repeats(left, right):
             return None
         if len(left) != len(right):
-            return False
+            return self._repeated(g, a)
         kinds = {_brackets(g), _brackets(a)}
         if kinds <= {",", "{"}:
             return self._matched(left, right)
@@ -77,6 +77,27 @@ class Several(ABC):
             same = self._in_order(left, right)
             return same if len(kinds) == 1 or same else self._open(left, right)
         return self._open(left, right)
+
+    def _repeated(self, g: Answer, a: Answer) -> bool | None:
+        """Lists of different lengths: points are listed once or twice; of numbers, several may be meant."""
+        if {_brackets(g), _brackets(a)} != {","}:
+            return False
+        x, y = self._distinct(_items(g) or ()), self._distinct(_items(a) or ())
+        if x is None or y is None or len(x) < 2 or self._matched(x, y) is False:
+            return False if x is not None and y is not None else None
+        points = all(isinstance(p, Pair) or (isinstance(p, Group) and p.kind == "(") for p in (*x, *y))
+        return self._matched(x, y) if points else None
+
+    def _distinct(self, items: Sequence[Answer]) -> list[Answer] | None:
+        """Each element once; None where that cannot be told."""
+        kept: list[Answer] = []
+        for item in items:
+            results = [self.answers(item, k) for k in kept]
+            if True not in results:
+                if None in results:
+                    return None
+                kept.append(item)
+        return kept
 
     def _one_and_several(self, several: Answer, one: Answer, items: Sequence[Answer] | None) -> bool | None:
         if any(isinstance(x, Words) and " " in x.text for x in items or ()):
@@ -87,7 +108,10 @@ class Several(ABC):
                 same = [self._in_order(tuple(map(Value, r)), x or ()) for r, x in zip(one.rows, rows, strict=False)]
                 return every(same) if len(rows) == len(one.rows) else False
             cells = [Value(x) for row in one.rows for x in row]
-            return self._open(cells, items) if len(cells) == len(items) else False
+            if len(cells) != len(items):
+                return False
+            column = len(one.rows[0]) == 1 and _brackets(several) == "("
+            return self._in_order(cells, items) if column else self._open(cells, items)
         if items is not None and len(items) == 1 and isinstance(several, Group) and several.kind in ("{", ","):
             same = self.answers(items[0], one)
             return same if not self._inside else False if same is False else None

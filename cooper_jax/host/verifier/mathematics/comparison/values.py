@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from cooper_jax.host.verifier.mathematics.algebra.equality import near
 from cooper_jax.host.verifier.mathematics.algebra.numeric import real
-from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, atom, div, mul, number, symbols
+from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, atom, div, mul, number, renamed, symbols
 from cooper_jax.host.verifier.mathematics.algebra.sums import PI, UNIT
 from cooper_jax.host.verifier.mathematics.answers.kinds import Value
 from cooper_jax.host.verifier.mathematics.comparison.rounding import rounds
@@ -24,6 +24,8 @@ def values(g: Value, a: Value, decide: Decide) -> bool | None:
             size = real(part.ratio)
             return True if size is not None and abs(size) <= 1 else None
         hundredfold = decide(mul(part.ratio, number(100)), whole.ratio)
+        if hundredfold and whole.unit is None and (size := real(whole.ratio)) is not None and abs(size) > 1:
+            return True  # 20 for 20%: who writes the number alone was asked for per cent
         return False if hundredfold is False and _plain(part, whole, decide) is False else None
     if g.unit is None and a.unit is None:
         return _plain(g, a, decide)
@@ -68,6 +70,8 @@ def _plain(g: Value, a: Value, decide: Decide) -> bool | None:
 
 def _ratio(g: Value, a: Value, decide: Decide) -> bool | None:
     same = decide(g.ratio, a.ratio)
+    if same is False and _counted(g.ratio, a.ratio, decide):
+        return True
     if same is False and _one_letter_off(g.ratio, a.ratio):
         return None
     if same or not (g.digits or a.digits):
@@ -77,6 +81,17 @@ def _ratio(g: Value, a: Value, decide: Decide) -> bool | None:
         return None
     open_to = [rounds(x, y) for x, y in ((g, a), (a, g)) if x.digits]
     return max(open_to, key=lambda r: (r is True, r is None))
+
+
+def _counted(g: Ratio, a: Ratio, decide: Decide) -> bool:
+    """k pi and n pi, for all whole k and n: the same angles, whatever the name of the counter."""
+    here, there = symbols(g) & _COUNTERS, symbols(a) & _COUNTERS
+    if len(here) != 1 or len(there) != 1 or here == there or symbols(g) - here or symbols(a) - there:
+        return False
+    (old,), (new,) = there, here
+    turns = [dict(m) for m in g.num if ("v", new) in dict(m)]
+    angles = g.den == UNIT and all(m.get(PI) == 1 == m[("v", new)] and len(m) == 2 for m in turns)
+    return bool(turns) and angles and decide(g, renamed(a, old, new)) is True
 
 
 def _one_letter_off(g: Ratio, a: Ratio) -> bool:

@@ -31,13 +31,26 @@ def plain(text: str) -> str:
 
     Raises Unreadable for control characters and combining marks.
     """
-    out = text if text.isascii() else "".join(_plain_pieces(text))
+    out = _backslashes(text)
+    out = out if out.isascii() else "".join(_plain_pieces(out))
     if any((c < " " and c not in "\n\t\r\f") or (unicodedata.category(c) in ("Mn", "Cs", "Cc", "Co") and c not in
            "\n\t\r\f") for c in out):  # fmt: skip
         raise Unreadable("characters that no answer has")
     if r"\begin" not in out:
         out = re.sub(r"\\\\+(?=[A-Za-z])", r"\\", out)
     return re.sub(r"\s{3,}", " ", out).strip()
+
+
+_EATEN = re.compile(
+    r"[\x07\x08\x0b\x0c](?=[A-Za-z])|\t(?=(?:ext[a-z]*|frac|binom|imes|heta|an|riangle|au|o|ilde|op)(?![a-z]))"
+    r"|\r(?=(?:ight|angle|floor|ceil|brace|brack|ho)(?![a-z]))|\n(?=(?:eq|u|abla|otin|eg|eqq)(?![a-z]))"
+)
+_LETTER = {"\x07": "a", "\x08": "b", "\x0b": "v", "\x0c": "f", "\t": "t", "\r": "r", "\n": "n"}
+
+
+def _backslashes(text: str) -> str:
+    """With the commands whose backslash and first letter JSON took for a control character: form feed + `rac`."""
+    return _EATEN.sub(lambda found: "\\" + _LETTER[found[0]], text)
 
 
 def _plain_pieces(text: str) -> list[str]:

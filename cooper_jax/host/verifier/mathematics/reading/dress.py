@@ -12,6 +12,7 @@ _BRACE = re.compile(
     r"\\left\s*\\\{\s*\\begin\{(array|aligned)\}(\{[^{}]*\})?(.{1,1000}?)\\end\{\1\}\s*\\right\s*\.?", re.DOTALL
 )
 
+_TEXT = re.compile(r"\\text(?:bf|it|rm|normal|sf|tt|up)?\s*\{([^{}\\$]*)\}")
 _SAID = re.compile(r"[\d,;=]|\b(?:and|or)\b")
 
 
@@ -21,9 +22,7 @@ def undressed(text: str) -> str:
     for _ in range(MAX_DRESS):
         before = out
         out = re.sub(r"(?:\\[,;:!]|\\q?quad(?![A-Za-z])|~|\s)+$", "", out).strip(" \t\n\r\f,;:")
-        if (said := re.fullmatch(r"\\text(?:bf|it|rm|normal|sf|tt|up)?\s*\{([^{}\\$]*)\}", out)) and _SAID.search(
-            said[1]
-        ):
+        if (said := _TEXT.fullmatch(out)) and _SAID.search(said[1]):
             out = said[1]
         while out.endswith(".") and not out.endswith("\\."):
             out = out[:-1]

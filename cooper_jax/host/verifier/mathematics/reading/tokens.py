@@ -46,7 +46,7 @@ _BASE_NAMES = dict(
 
 
 class Token(NamedTuple):
-    """`kind` says what it is, `text` which one. `gap`: white space stood before it, 2 for one that may part statements."""
+    """`kind` says what it is, `text` which one. `gap`: white space stood before it; 2: such as may part statements."""
 
     kind: str
     text: str

@@ -110,9 +110,9 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 """Plain words that stand for mathematics."""
 RESERVATION = re.compile(
-    r"\b(?:or|and|not|to|than|about|approx\w*|if|when|plus|minus|more|less|most|least|other\w*|negative|wrong|incorrect|"
-    r"false|pi|sqrt|root|squared?$|cubed?$|factorial|half|halve|third|quarter|\w+th|mod|base|time|over|per ?cent|is|are|"
-    r"for|where|with|without|such|only|except|unless|every|some|odd$|even$|prime$|composite$|positive$|integral$|real$|"
+    r"\b(?:or|and|not|to|than|about|approx\w*|if|when|plus|minus|more|less|most|least|other\w*|negative|wrong|incorrect"
+    r"|false|pi|sqrt|root|squared?$|cubed?$|factorial|half|halve|third|quarter|\w+th|mod|base|time|over|per ?cent|is"
+    r"|are|for|where|with|without|such|only|except|unless|every|some|odd$|even$|prime$|composite$|positive$|integral$|real$|"
     r"rational$|irrational$|divisible|multiple|extraneous|rejected|invalid|double|repeated|between|from|by|power)\b"
 )
 """What changes the number before it, qualifies it, or takes it back."""
