@@ -63,6 +63,8 @@ class Model:
     """Stretched frequencies: Llama 3.1 and later."""
     norm_eps: float = 1e-6
     """Added to the mean square in RMSNorm."""
+    context: int = 0
+    """Tokens that the model was made for; texts that may be longer are refused. 0: not known."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Compute type of the blocks; weights, softmax, log-probs, score and loss are float32 in either case."""
     remat: Literal["none", "products", "full"] = "full"
@@ -72,6 +74,7 @@ class Model:
 
     def __post_init__(self) -> None:
         check_types(self)
+        require(self.context >= 0, f"model.context = {self.context}: must not be negative; 0: not known")
         require(self.head_chunk >= 1, f"model.head_chunk = {self.head_chunk}: must be at least 1")
         sizes = {name: getattr(self, name) for name in SHAPES}
         if not any(sizes.values()):
@@ -88,6 +91,14 @@ class Model:
             "every key/value head serves the same number of query heads",
         )
         require(self.head_dim % 2 == 0, f"model.head_dim = {self.head_dim}: rotary embedding needs an even size")
+
+    def require_room(self, tokens: int, how: str) -> None:
+        """Raise UserError where texts of so many tokens, in `how` the settings' words, are over the context."""
+        require(
+            not self.context or tokens <= self.context,
+            f"{how} = {tokens:,} tokens, and the model was made for {self.context:,} (max_position_embeddings of its "
+            "config.json); take less",
+        )
 
     @property
     def given(self) -> bool:

@@ -95,13 +95,16 @@ def read_config(folder: str | Path) -> Folder:
 def resolve(name: str, model: Model, found: Model, where: str) -> Model:
     """`model` with what it leaves open taken from `found`, the model in the folder `where`.
 
-    Raises UserError where the two disagree: on anything, if the shapes are given, else on what is not the default.
+    Raises UserError where the two disagree: on anything, if the shapes are given, else on what is not the default. A
+    number that is the same in float32 agrees.
     """
     blank = Model()
     for key in (field.name for field in fields(Model) if field.name not in RUN_TIME):
         mine, theirs = getattr(model, key), getattr(found, key)
+        open_ = mine == getattr(blank, key) and (not model.given or key == "context")
+        same = np.float32(mine) == np.float32(theirs) if isinstance(mine, float) else mine == theirs
         require(
-            mine == theirs or (not model.given and mine == getattr(blank, key)),
+            bool(same) or open_,
             f"{name}.model.{key} = {mine}, but {where} has {theirs}; leave the shapes out to take them from there",
         )
     return replace(found, **{key: getattr(model, key) for key in RUN_TIME})
@@ -161,6 +164,7 @@ def _model(config: dict[str, Any], name: str) -> Model:
         rope_theta=theta,
         rope_scaling=scaling,
         norm_eps=config.get("rms_norm_eps", 1e-6),
+        context=0 if config.get("max_position_embeddings") is None else _int(config, "max_position_embeddings"),
         **FAMILIES[name],
     )
 

@@ -122,6 +122,7 @@ def _reward(cfg: Config, sets: dict[str, list[Labelled]]) -> list[dict[str, Any]
 def _fitting(name: str, labelled: Sequence[Labelled], here: Machine) -> list[Labelled]:
     """Those whose question and reference leave a completion room; what is left out is counted and said."""
     problems = data.Problems(name, len(labelled), [row.problem for row in labelled])
+    here.cfg.reward.model.require_room(here.cfg.scoring.length, "scoring.length")
     limit, sizes = here.cfg.scoring.length, encode.window_sizes(problems.kept, here.tokenizers["reward"])
     hint = f"raise --scoring.length to {max(sizes)} to keep them all"
     problems.drop(f"with question and reference over {limit:,} tokens ({hint})", sizes > limit)

@@ -65,6 +65,7 @@ def score(cfg: Score) -> Result:
         here.cfg = replace(
             here.cfg, scoring=Scoring(max(map(len, rows)), cfg.batch), evaluation=Evaluation(batch=cfg.batch)
         )
+        here.cfg.reward.model.require_room(here.cfg.scoring.length, "the longest text")
         params = start.load_params(cfg.model, "reward", here.cfg.reward, here.mesh)
         logits = jits.make_logits(here.cfg.reward.model, here.mesh)
         asked = lambda places: [rows[i] for i in places]  # noqa: E731

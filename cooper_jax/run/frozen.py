@@ -45,6 +45,7 @@ class FrozenModel:
         rows: int,
     ) -> None:
         sharding.rows_divide(mesh, rows_of_the_frozen_model=rows)
+        model.require_room(cfg.prompt_len + cfg.completion_len, "a frozen model's prompt_len + completion_len")
         self._cfg, self._params, self._tokenizer, self._mesh, self._rows = cfg, params, tokenizer, mesh, rows
         how = Sampling(1, cfg.completion_len, cfg.temperature, cfg.top_p, 0, tokenizer.stop_ids, tokenizer.pad_id)
         self._rollout = jits.make_rollout(model, how, mesh)

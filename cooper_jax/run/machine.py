@@ -87,6 +87,9 @@ class Machine:
         tok = self.tokenizers["policy"]
         drawn = self.cfg.rollout
         int8 = drawn.cache == "int8"
+        self.cfg.policy.model.require_room(
+            drawn.prompt_len + drawn.completion_len, "rollout.prompt_len + rollout.completion_len"
+        )
         return Sampling(group, drawn.completion_len, temperature, top_p, top_k, tok.stop_ids, tok.pad_id, int8)
 
     def fits(self, text: str) -> bool:

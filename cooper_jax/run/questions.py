@@ -33,6 +33,7 @@ def usable(found: Problems, here: Machine, training: bool, hint: str = "") -> li
     sizes = encode.prompt_sizes(found.kept, here.tokenizers["policy"], cfg.prompting)
     drop_over(cfg.rollout.prompt_len, sizes, "with prompts", "rollout.prompt-len")
     if training and "reward" in here.tokenizers:
+        cfg.reward.model.require_room(cfg.scoring.length, "scoring.length")
         sizes = encode.window_sizes(found.kept, here.tokenizers["reward"])
         drop_over(cfg.scoring.length, sizes, "with question and reference", "scoring.length")
     math = cfg.verifier.rule == "math"
@@ -56,6 +57,7 @@ def labelled(path: str, here: Machine) -> Labels:
 
     Raises UserError as `labels.read`.
     """
+    here.cfg.reward.model.require_room(here.cfg.scoring.length, "scoring.length")
     found = labels.read(path, here.tokenizers["reward"], here.cfg.scoring.length)
     if found.left_out:
         print(found.left_out)

@@ -11,6 +11,7 @@ from hf_models import LLAMA3, VARIANTS, edited, imported, make
 
 from cooper_jax import config
 from cooper_jax.config import Config, Model, RopeScaling, Trainee, UserError
+from cooper_jax.cooper import train
 from cooper_jax.mesh import sharding
 from cooper_jax.model import hf
 from cooper_jax.run import start
@@ -65,6 +66,34 @@ def test_a_config_that_cannot_be_computed(causal: Any, tmp_path: Path, change: d
     with pytest.raises(UserError, match=message) as error:
         hf.read_config(folder)
     assert str(folder / "config.json") in str(error.value)
+
+
+def test_numbers_agree_in_float32(causal: Any, tmp_path: Path) -> None:
+    """1e-6 in float32, written out in full, is 1e-6; and the folder's context is taken up by shapes without one."""
+    folder = Path(shutil.copytree(causal["llama"][1], tmp_path / "llama"))
+    edited(folder, rms_norm_eps=9.999999974752427e-07, max_position_embeddings=64)
+    found = start.resolve("policy", Trainee(init=str(folder))).model
+    assert found.context == 64
+    mine = replace(found, norm_eps=1e-6, context=0)
+    assert start.resolve("policy", Trainee(mine, init=str(folder))).model == found
+    with pytest.raises(UserError, match=r"policy.model.norm_eps = 1.1e-06, but"):
+        start.resolve("policy", Trainee(replace(mine, norm_eps=1.1e-6), init=str(folder)))
+    with pytest.raises(UserError, match=r"policy.model.context = 32, but .* has 64"):
+        start.resolve("policy", Trainee(replace(mine, context=32), init=str(folder)))
+
+
+def test_texts_beyond_the_context_are_refused(tiny_config: Config) -> None:
+    policy = replace(tiny_config.policy, model=replace(tiny_config.policy.model, context=30), init="")
+    reward = replace(tiny_config.reward, model=replace(tiny_config.reward.model, context=39), init="")
+    for cfg, message in (
+        (replace(tiny_config, policy=policy), "rollout.prompt_len . rollout.completion_len = 31 tokens, .* for 30"),
+        (replace(tiny_config, reward=reward), "scoring.length = 40 tokens, and the model was made for 39"),
+    ):
+        fresh = replace(cfg, policy=replace(cfg.policy, init=""), reward=replace(cfg.reward, init=""))
+        with pytest.raises(UserError, match=message):
+            train(fresh)
+    roomy = replace(policy.model, context=31)
+    roomy.require_room(31, "rollout")
 
 
 def test_folders_that_are_not_models(causal: Any, tiny_config: Config, tmp_path: Path) -> None:
