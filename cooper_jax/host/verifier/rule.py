@@ -1,5 +1,6 @@
 """The rule: right, wrong or unknown, for a completion and its reference. No processes and no clock: see `pool`."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 from cooper_jax.config import Extraction
@@ -51,13 +52,19 @@ def _verify(gold: str, completion: str, extract: Extraction) -> Verdict:
 
 
 def unreadable(reference: str) -> str | None:
-    """Why a reference cannot be read, for data to be rejected when it is loaded; None if it can."""
+    """Why a reference cannot be read, or is not equal to itself as read, for data to be rejected when it is loaded.
+
+    None if it can be.
+    """
     if not isinstance(reference, str):
         return "not text"
     found = _reference(reference)
-    if found.readings or symbolic.readable(found):
+    if not found.readings and not symbolic.readable(found):
+        return found.reason
+    bare = replace(found, plain="", letter="")
+    if found.letter or exact.compare(bare, bare) or symbolic.compare(bare, bare):
         return None
-    return found.reason
+    return "it does not agree with itself"
 
 
 @lru_cache(maxsize=2048)

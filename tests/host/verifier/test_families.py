@@ -4,7 +4,7 @@
 
 import pytest
 
-from cooper_jax.host.verifier.rule import verify
+from cooper_jax.host.verifier.rule import unreadable, verify
 from cooper_jax.host.verifier.verdict import RIGHT
 
 
@@ -115,3 +115,98 @@ def test_near_misses_are_never_right(family: str) -> None:
     for gold, answer in NEVER_RIGHT[family]:
         assert RIGHT not in (grade(gold, answer), grade(answer, gold)), (gold, answer)
         assert grade(gold, gold) == RIGHT, gold
+
+
+RIGHT_ONCE_MISSED = {
+    "printed floats": [
+        ("12", "12.000000000000002"), (r"\frac{\pi}{3}", "1.0471975511965976"), (r"\sqrt{2}", "1.4142135623730951"), ("0.3", "0.30000000000000004"),
+        (r"\frac{12}{5}", "2.4000000000000004"), ("3.6", "3.5999999999999996"), ("7", "6.999999999999999"), (r"\frac{100}{3}", "33.333333333333336"),
+        ("e^2", "7.38905609893065"), (r"\ln 2", "0.6931471805599453"), (r"(\frac12, \frac{\sqrt3}{2})", "(0.5000000000000001, 0.8660254037844386)"),
+        (r"\frac12+\frac{\sqrt3}{2}i", "0.5000000000000001+0.8660254037844386i"), (r"[0, \frac{\pi}{3}]", "[0, 1.0471975511965976]"),
+        (r"\begin{pmatrix}\frac13\\2\end{pmatrix}", r"\begin{pmatrix}0.3333333333333333\\2\end{pmatrix}"), (r"x>\sqrt2", "x>1.4142135623730951"),
+        (r"\{1, \sqrt 2\}", r"\{1.0, 1.4142135623730951\}"), ("x = 0.1", "x = 0.10000000000000002"), (r"\frac{2}{3}x+1", "0.6666666666666666x+1"),
+        ("99999.9", "99999.90000000001"), (r"1.1\times 10^{-5}", "1.1000000000000001e-05"), (r"\sqrt{1000001}", "1000.0004999998751"),
+        (r"120\text{ cm}", r"119.99999999999999\text{ cm}"),
+    ],
+    "several boxes": [
+        ("x=1, y=2", r"@We get $x = \boxed{1}$ and $y = \boxed{2}$."), ("(1,2)", r"@$x = \boxed{1}$, $y = \boxed{2}$"),
+        ("a=1,b=2,c=3", r"@$a = \boxed{1}$, $b = \boxed{2}$, and $c = \boxed{3}$"), ("x_1=1,x_2=5", r"@$x_1 = \boxed{1}$ and $x_2 = \boxed{5}$"),
+        (r"\alpha=1,\beta=2", r"@$\alpha=\boxed{1}, \quad \beta=\boxed{2}$"), ("x=1, x=2", r"@$x = \boxed{1}$ or $x = \boxed{2}$"),
+        ("3", r"@$x = \boxed{1}$, $y = \boxed{2}$ so $x+y=\boxed{3}$"), ("f(1)=2,f(2)=3", r"@$f(1)=\boxed{2}$ and $f(2)=\boxed{3}$"),
+        ("1,2", r"@\boxed{x = 1} and \boxed{y = 2}"),
+    ],
+    "index or factor": [
+        ("N2^{-N}", r"\frac{N}{2^N}"), ("n2^{n-1}", r"n \cdot 2^{n-1}"), ("x2^n", "2^n x"), ("a3^{k}", r"a \cdot 3^k"),
+        ("C2^{t/3}", r"C\cdot 2^{t/3}"), ("n2^n+1", r"1+n \cdot 2^n"), ("(n-1)2^n", "2^n(n-1)"),
+    ],
+    "one value twice": [
+        (r"\frac12 or 0.5", "0.5"), (r"0.5 \text{ or } \frac{1}{2}", r"\frac12"), (r"25\% \text{ or } 0.25", r"\frac14"),
+        (r"\frac{3}{2} \text{ or } 1.5 \text{ or } 1\frac12", "1.5"), (r"x=\frac12 or x=0.5", r"\frac12"), (r"2\sqrt2 \text{ or } \sqrt8", r"\sqrt8"),
+        (r"\frac{1}{2}, or 0.5", r"\frac12"),
+    ],
+    "names": [
+        (r"\overline{z}", r"\bar z"), (r"\overline z", r"\bar{z}"), (r"\overrightarrow{AB}", r"\vec{AB}"), (r"\widehat{ABC}", r"\hat{ABC}"),
+        ("a_{1+n}", "a_{n+1}"), ("a_{2n-1}", "a_{-1+2n}"), ("y_{1}''", "y''_1"), ("y_1'", "y'_{1}"), (r"\bar{x}_1", r"\overline{x_1}"),
+        ("f(-1/2) > 0", r"f\left(-\frac{1}{2}\right) > 0"), (r"f(\frac{\pi}{2})=1", r"f(\pi/2)=1"), ("f(0.5)=2", r"f\left(\frac12\right)=2"),
+        (r"2\overline{z}+1", r"1+2\bar z"), (r"\mathbf{v}", r"\boldsymbol{v}"), (r"f\left(x\right)=x^2", "f(x)=x^2"), ("f(x)=x", "f(z)=z"),
+        ("f(x)=x^2+1", "f(t)=1+t^2"), (r"x=n\pi", r"x=k\pi"), (r"n\pi", r"k\pi"), (r"\frac{\pi}{4}+k\pi", r"\frac{\pi}{4}+n\pi, n\in\mathbb{Z}"),
+        (r"(2k+1)\pi", r"(2n+1)\pi"),
+    ],
+    "repeats": [
+        ("(1,2),(3,4)", "(1,2),(3,4),(3,4)"), ("(1,2),(3,4)", "(3,4),(1,2),(1,2)"), ("(1,2,3),(4,5,6)", "(1,2,3),(4,5,6),(4,5,6)"),
+        ("x=1,x=2", "x=1, x=2, x=2"),
+    ],
+    "regions and ordinals": [
+        ("|x|<1", "(-1,1)"), (r"|x|\le 3", "[-3,3]"), ("|x|>2", r"(-\infty,-2)\cup(2,\infty)"), ("|x-2|<3", "(-1,5)"),
+        (r"|2x+1|\ge 3", r"x\le -2 \text{ or } x \ge 1"), ("3>|x|", "-3<x<3"), (r"|x| \geq \sqrt2", r"(-\infty,-\sqrt2]\cup[\sqrt2,\infty)"),
+        ("5", r"5^{\text{th}}"), ("5", r"5\text{th}"), ("21", "21st"), ("3", "3rd"), ("12", "12^{th}"), ("2", r"2^{\text{nd}}"),
+        (r"5\text{th}", "5th"),
+    ],
+    "notations": [
+        (r"20\%", "20"), ("20", r"20\%"), (r"12.5\%", "12.5"), ("9 (apples)", "9"), ("9 (apples)", "9 apples"), ("12 (miles per hour)", "12"),
+        ("3.5 (feet)", r"3.5\text{ feet}"), ("7 (years old)", "7"), ("18 ($)", "18"), ("18 (dollars)", r"\$18"), ("1/2 (mile)", "0.5"),
+        ("3 (m^2)", r"3\text{ m}^2"), ("5 (square feet)", "5"), ("60 (%)", "60"), ("1", r"\max(1)"), ("3", r"\max(1,3)"), ("1", r"\min\{1,2,3\}"),
+        ("x>2", r"x \mid x>2"), (r"\{x\mid x>2\}", "x : x>2"), (r"\{x \mid x \neq 1\}", r"x | x \ne 1"), (r"(2,\infty)", r"\{x | x>2\}"),
+        (r"\{x\in\mathbb{R} \mid x>2\}", r"x \in \mathbb{R} \mid x>2"), ("Maximum = 2, Minimum = 1", r"\text{Maximum}=2, \text{Minimum}=1"),
+        ("Maximum = 2, Minimum = 1", "Minimum = 1, Maximum = 2"), ("Maximum = 2, Minimum = 1", r"\text{Minimum: } 1, \text{Maximum: } 2"),
+        (r"\text{max}=2,\text{min}=1", r"\max = 2, \min = 1"),
+        (r"\text{Maximum: } 2, \text{ Minimum: } 1", r"\text{Maximum} = 2, \text{Minimum} = 1"),
+        ("Maximum: 2, Minimum: 1", r"\text{max: } 2, \text{min: } 1"), ("(1,2)", r"\begin{pmatrix}1\\2\end{pmatrix}"),
+        (r"\begin{pmatrix}1\\2\\3\end{pmatrix}", "(1,2,3)"), (r"\begin{bmatrix}1\\2\\3\end{bmatrix}", r"\langle 1,2,3\rangle"), ("5:8", r"\frac58"),
+        (r"Solution is: $\left[x=\frac{10}{13}, y=\frac{1}{13}\right]$", r"x=\frac{10}{13}, y=\frac{1}{13}"), ("(x=1,y=2)", "x=1,y=2"),
+        ("80", "@He makes $10 an hour so he would earn $80"), ("80", "@He makes $10 an hour so he would earn $80."),
+        ("7", "@It costs $5 and sells for $12, so the gain is $7"), ("5", "@so $x$ is $5$"),
+        ("30", "@She pays $10 for a and $20 for b. The answer is $30."),
+    ],
+    "statements": [
+        ("x=1,y=2", r"x=1 \quad y=2"), ("x=1,y=2", r"x=1 \\ y=2"), ("x=1,y=2", r"x=1\\y=2"),
+    ],
+    "base": [
+        ("-221_3", "-221_{3}"), ("0.0011_2", r"0.0011_{\text{two}}"),
+    ],
+    "approximation": [
+        (r"\sqrt2", r"\sqrt2 \approx 1.41"), (r"\pi", r"\pi \approx 3.14159"),
+    ],
+    "signs": [
+        (r"\pm\infty", r"-\infty, \infty"), ("5 R 3", r"5\text{ R }3"), (r"\text{5 remainder 3}", "5 R 3"),
+    ],
+}  # fmt: skip
+"""Answers in a box; behind an @ whole completions."""
+
+EATEN = [
+    ("\frac{1}{2}", "0.5"), ("3\times 4", "12"), ("5\text{ cm}", "5"), ("\x08oxed{7}", "7"), ("\x0crac{\\pi}{2}", r"\pi/2"),
+    ("x \neq 3", r"x\ne 3"), ("\theta+1", r"1+\theta"), ("2\tan x", r"2\tan x"), ("\x08eta", r"\beta"),
+]  # fmt: skip
+"""References whose backslashes JSON took for the first half of a control character."""
+
+
+@pytest.mark.parametrize("family", RIGHT_ONCE_MISSED)
+def test_right_answers_are_right(family: str) -> None:
+    for gold, answer in RIGHT_ONCE_MISSED[family]:
+        got = verify(gold, answer[1:]).verdict if answer[0] == "@" else grade(gold, answer)
+        assert got == RIGHT, (gold, answer)
+        assert unreadable(gold) is None, gold
+
+
+def test_backslashes_that_json_ate_are_restored() -> None:
+    assert [grade(gold, answer) for gold, answer in EATEN] == [RIGHT] * len(EATEN)

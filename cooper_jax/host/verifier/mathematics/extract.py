@@ -18,6 +18,9 @@ _MATHS = re.compile(
     r"(?<!\\)\$\$.{1,2000}?(?<!\\)\$\$|(?<!\\)\$(?:\\.|[^$\\]){1,2000}\$|\\\(.{1,2000}?\\\)|\\\[.{1,2000}?\\\]",
     re.DOTALL,
 )
+_PAID = re.compile(r"\b(?:earn|pay|spend|save|owe|charge|receive|raise)(?:s|ed)?\s*$|\b(?:spent|paid)\s*$", re.I)
+_PRICE = re.compile(r"\$\s?\d[\d,.]*(?![\d\\^_={]).*?([\s(-])?\$", re.DOTALL)
+_PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z}(])")
 _NUMBER = r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:[.,]\d+)?(?:/\d+)?"
 _DENIED = re.compile(
     r"\b(?:not|never|no|cannot|impossible|wrong|incorrect|false|fails|except|rul(?:e|ed|ing) out|unclear)\b|n't\b", re.I
@@ -120,7 +123,7 @@ def _phrase(text: str) -> str | None:
         return None
     rest = _HOPE.sub("", text[matches[-1].end() :]).strip().strip("*").strip()
     sentence = re.split(r"(?<=[^\s.\d])\.(?:\s|$)|(?<=\d)\.(?:\s+[A-Z]|\s*$)|\n\s*\n", rest, maxsplit=1)[0].strip()
-    maths = list(_MATHS.finditer(sentence))
+    maths = _maths(sentence)
     if len(maths) == 1 and re.fullmatch(r"[\w\s,]*\b(is|are|equals)?\s*", sentence[: maths[0].start()]) and not (
         _DENIED.search(sentence[: maths[0].start()])):  # fmt: skip
         said = re.search(r"\b(?:is|are|equals)\s+(" + _NUMBER + r")\W*$", sentence[maths[0].end() :])
@@ -130,9 +133,32 @@ def _phrase(text: str) -> str | None:
     return sentence
 
 
+def _maths(text: str) -> list[re.Match[str]]:
+    """Mathematics between dollar signs or in `\\(...\\)`: not what stands between two prices."""
+    found: list[re.Match[str]] = []
+    at = 0
+    while match := _MATHS.search(text, at):
+        price = _PRICE.fullmatch(match[0])
+        words = len(_PROSE.findall(match[0])) if price else 0
+        if price and (words > 2 or (words and (price[1] or text[match.end() : match.end() + 1].isdigit()))):
+            at = match.start() + 1
+        else:
+            found.append(match)
+            at = match.end()
+    return found
+
+
+def _price(text: str) -> str | None:
+    """The price that the text ends in, as in `he earns $80`."""
+    found = re.search(r"(?:^|[.!?]\s+)([^!?]{2,400}?)\$\s?(\d[\d,]*(?:\.\d+)?)(?:\s+[a-z]{2,12}){0,2}\W*$", text[-600:])
+    if not found or _DENIED.search(found[1]) or _HEDGED.search(found[1]):
+        return None
+    return rf"\${found[2]}" if _SAID.search(found[1]) or _PAID.search(found[1]) else None
+
+
 def _last(text: str) -> str | None:
     """The last mathematics between dollar signs or in `\\(...\\)`, with what it is joined to; else the last number."""
-    maths = list(_MATHS.finditer(text))
+    maths = _maths(text)
     if maths:
         if said := re.fullmatch(rf"\s*(?:is|are|equals)\s+({_NUMBER})\W*", text[maths[-1].end() :]):
             return said[1]
@@ -161,8 +187,10 @@ def _auto(text: str) -> str | None:
         return _hash(text)
     if _PHRASE.search(text):
         return _phrase(text)
-    if _MATHS.search(text):
+    if _maths(text):
         return _last(text)
+    if "$" in text and (price := _price(text)):
+        return price
     return text.strip() or None
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable, fresh
-from cooper_jax.host.verifier.mathematics.answers.brackets import bracketed, pair
+from cooper_jax.host.verifier.mathematics.answers.brackets import bracketed, builds, pair
 from cooper_jax.host.verifier.mathematics.answers.environments import environment, scaled
 from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Answer,
@@ -17,7 +17,7 @@ from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Words,
 )
 from cooper_jax.host.verifier.mathematics.answers.lists import alternatives, listed
-from cooper_jax.host.verifier.mathematics.answers.names import labelled
+from cooper_jax.host.verifier.mathematics.answers.names import labelled, said
 from cooper_jax.host.verifier.mathematics.answers.parts import conjunction, matching, split, statements, stripped
 from cooper_jax.host.verifier.mathematics.answers.phrases import phrase
 from cooper_jax.host.verifier.mathematics.answers.quantities import quantity
@@ -72,8 +72,10 @@ def _statement(toks: Sequence[Token]) -> Answer:
         if not any(t.kind == "rel" for t in toks):
             raise Unreadable("a formula of logic")
         toks = [t._replace(text={"lor": "or", "land": "and"}[t.text]) if t.text in ("lor", "land") else t for t in toks]
-    if labelled(toks):
-        return Named(toks[0].text.rstrip(": ").lower(), _statement(toks[1:]), False)
+    if label := labelled(toks):
+        return Named(said(toks[0].text), _statement(toks[label:]), False)
+    if builds(toks):
+        return bracketed([Token("open", "\\{"), *toks, Token("close", "\\}")], _statement)
     if len(parts := statements(toks)) > 1:
         return listed([_statement(p) for p in parts])
     if len(parts := split(toks, "sep", "or")) > 1:

@@ -46,10 +46,23 @@ def bracketed(toks: Sequence[Token], statement: Read) -> Answer:
     return Group(left, answers)
 
 
+def builds(toks: Sequence[Token]) -> bool:
+    """Whether this is a set-builder without its braces, as in `x | x > 2`."""
+    mark = 3 if len(toks) > 3 and toks[1].text == "in" and toks[2].kind == "domain" else 1
+    if len(toks) < mark + 4 or toks[0].kind != "var" or (toks[mark].kind, toks[mark].text) not in _SUCH_THAT:
+        return False
+    rest = toks[mark + 1 :]
+    related = any(t.kind == "rel" and t.text != ":" for t in rest)
+    return related and any(t[:2] == toks[0][:2] for t in rest) and not any(t.kind == "bar" for t in rest)
+
+
+_SUCH_THAT = (("mid", ""), ("rel", ":"), ("bar", "|"))
+
+
 def _set(inside: Sequence[Token], statement: Read) -> Answer:
     if not inside:
         return Group("{", ())
-    for mark in (("mid", ""), ("rel", ":"), ("bar", "|")):
+    for mark in _SUCH_THAT:
         parts = split(inside, *mark)
         if len(parts) == 2 and not any(t.kind == "num" for t in parts[0]):
             head = [t.text for t in parts[0]]

@@ -38,6 +38,8 @@ def alternatives(parts: list[Answer]) -> Answer:
 
 def _same(a: Answer, b: Answer) -> bool:
     """Whether one value is written in two ways, as in `1/2 or 0.5`."""
+    if isinstance(a, Named) and isinstance(b, Named):
+        return a.name == b.name and _same(a.value, b.value)
     if not isinstance(a, Value) or not isinstance(b, Value):
         return a == b
     return a.unit == b.unit and not (a.other or b.other) and equal(a.ratio, b.ratio) is True
@@ -60,7 +62,10 @@ def listed(parts: list[Answer], together: bool = False) -> Answer:
     given = {n for n in names if n is not None}
     if len(given) == 1 and names[0] is not None:
         first = next(p for p in parts if isinstance(p, Named))
-        return Named(first.name, Group(",", _flat(values)), first.symbol)
+        found = _flat(values)
+        if None not in names:  # x = 1, x = 2, x = 2: solutions, each told once
+            found = tuple(v for i, v in enumerate(found) if not any(_same(v, w) for w in found[:i]))
+        return Named(first.name, Group(",", found), first.symbol)
     if None not in names and len(given) == len(names) and len(given) == len(set(names)):
         return System(tuple(n for n in names if n), tuple(values), False)
     return Group(",", _flat(parts))

@@ -33,6 +33,8 @@ def name_of(toks: Sequence[Token]) -> tuple[str, bool] | None:
     if kinds == {"var", "set"} and all(t.text.isupper() or t.kind == "set" for t in toks):
         return text, False
     if kinds <= {"text", "word", "var"} and (kinds & {"text"} or text.isupper() or len(text) > 4):
+        return said(text), False
+    if len(toks) == 1 and text in ("max", "min"):
         return text, False
     if len(toks) > 3 and toks[0].kind in ("var", "word") and toks[1].text == "(" and not toks[1].gap:
         simple = all(t.kind in ("var", "word", "num", "sep", "text") for t in toks[2:-1])
@@ -49,6 +51,13 @@ def name_of(toks: Sequence[Token]) -> tuple[str, bool] | None:
     if len(ratio) > 1 and all(name_of(part) for part in ratio):
         return text, False
     return None
+
+
+def said(words: str) -> str:
+    """A name in words: `Maximum value:` is `max`."""
+    words = words.rstrip(": ")
+    words = words if words.isupper() or len(words) < 3 else words.lower()
+    return {"maximum": "max", "minimum": "min"}.get(words.removesuffix(" value"), words)
 
 
 def _argument(toks: Sequence[Token]) -> str:
@@ -85,9 +94,12 @@ def _applied(toks: Sequence[Token]) -> bool:
     return toks[0].text in ("f", "g", "h", "F", "G", "H") or (told and toks[0].text.isupper())
 
 
-def labelled(toks: Sequence[Token]) -> bool:
-    """Whether this is one thing with its name, as in `Domain: (0, 1)`."""
-    if len(toks) < 2 or toks[0].kind != "text" or not _LABEL.fullmatch(toks[0].text):
-        return False
+def labelled(toks: Sequence[Token]) -> int:
+    """How many tokens are the name of the one thing behind them, as in `Domain: (0, 1)`; 0 for none."""
+    if len(toks) < 3 - (toks[0].kind == "text"):
+        return 0
+    colon = toks[1].text == ":" and toks[0].kind in ("text", "word", "fn") and len(toks[0].text) > 2
+    if not colon and (toks[0].kind != "text" or not _LABEL.fullmatch(toks[0].text)):
+        return 0
     several = any(t.kind == "sep" and d == 0 for t, d in zip(toks, bracket_depths(toks), strict=True))
-    return not several and not RESERVATION.search(toks[0].text.lower())
+    return 0 if several or RESERVATION.search(toks[0].text.lower()) else 1 + colon

@@ -89,6 +89,8 @@ def _unbracketed(toks: list[Token]) -> list[Token]:
     simple = all(t in worded or t.text in ("/", "^", "{", "}") or t.kind in ("num", "var") for t in inside)
     if not worded or not simple or any(t.kind == "num" and b.text not in ("^", "{") for b, t in _after(inside)):
         return toks
+    if len(inside) == 1 and inside[0].kind in ("percent", "degree", "money"):
+        return [*toks[:start], *inside]
     unit_ = " ".join(t.text or t.kind for t in inside)
     return [*toks[:start], Token("text", unit_, 1)]
 

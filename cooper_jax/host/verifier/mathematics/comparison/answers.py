@@ -106,14 +106,14 @@ class Comparison(Several):
                 return False if len(y.names) > 1 else None
         return self.answers(g.value if isinstance(g, Named) else g, a.value if isinstance(a, Named) else a)
 
-
     def _bound(self, g: Named, a: Named) -> bool | None:
         """f(x) = x and f(t) = t: one function, whatever the name of its argument; else open."""
         x, y = _APPLIED.fullmatch(g.name), _APPLIED.fullmatch(a.name)
         if not x or not y or x[1] != y[1] or not isinstance(g.value, Value) or not isinstance(a.value, Value):
             return None
-        if {x[2], y[2]} & {"e", "i"} or x[2] in symbols(a.value.ratio) or y[2] in symbols(g.value.ratio):
-            return None
+        here, there = symbols(g.value.ratio), symbols(a.value.ratio)
+        if x[2] not in here or y[2] not in there or x[2] in there or y[2] in here:
+            return None  # P(A) = 1/2 and P(B) = 1/2
         other = a.value.other and renamed(a.value.other, y[2], x[2])
         return self.answers(g.value, replace(a.value, ratio=renamed(a.value.ratio, y[2], x[2]), other=other))
 

@@ -21,7 +21,7 @@ _ULPS = mp.ldexp(1, -49)
 
 
 def printed(decide: Decide) -> Decide:
-    """`decide`, for which 12.000000000000002 is 12, and 1.0471975511965976 pi/3: in values, ends, cells and sums alike."""
+    """`decide`, with 12.000000000000002 for 12 and 1.0471975511965976 for pi/3: in values, ends, cells and sums."""
 
     def decided(a: Ratio, b: Ratio) -> bool | None:
         same = decide(a, b)

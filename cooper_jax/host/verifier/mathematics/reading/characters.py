@@ -6,7 +6,17 @@ import re
 import unicodedata
 
 from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
-from cooper_jax.host.verifier.mathematics.reading.vocabulary import GREEK
+from cooper_jax.host.verifier.mathematics.reading.vocabulary import (
+    ACCENT,
+    COMMANDS,
+    DROPPED,
+    FONT,
+    FUNCTIONS,
+    GREEK,
+    SIZES,
+    TEXT,
+    WIDE,
+)
 
 _UNICODE = {
     **dict.fromkeys("−–—‐‑‒﹣－", "-"),
@@ -26,6 +36,25 @@ _SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-
 _SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True))
 
 
+_KNOWN = {
+    *COMMANDS,
+    *FUNCTIONS,
+    *GREEK,
+    *DROPPED,
+    *SIZES,
+    *WIDE,
+    *TEXT,
+    *FONT,
+    *ACCENT,
+    "boxed",
+    "fbox",
+    "pmod",
+    "over",
+}
+_KNOWN |= {"choose", "dots", "ldots", "cdots", "color", "textcolor", "int", "lim"}
+"""Commands: behind two backslashes anything else begins a line."""
+
+
 def plain(text: str) -> str:
     """Unicode mathematics in LaTeX and ASCII; outer white space and final punctuation gone.
 
@@ -37,7 +66,7 @@ def plain(text: str) -> str:
            "\n\t\r\f") for c in out):  # fmt: skip
         raise Unreadable("characters that no answer has")
     if r"\begin" not in out:
-        out = re.sub(r"\\\\+(?=[A-Za-z])", r"\\", out)
+        out = re.sub(r"\\\\+([A-Za-z]+)", lambda m: "\\" + m[1] if m[1] in _KNOWN else m[0], out)
     return re.sub(r"\s{3,}", " ", out).strip()
 
 

@@ -51,11 +51,26 @@ _SPELLINGS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]], .
 """A text that a spelling must have, the spelling, and what is put for it."""
 
 
+_ORDINAL = re.compile(
+    r"(?<![\d.,A-Za-z^_{])(\d{1,6})\s?(?:\^\s?\{\s?\\(?:text|mathrm|rm)\s?\{\s?(\w\w)\s?\}\s?\}|\^\s?\{\s?(\w\w)\s?\}"
+    r"|\^?\s?\\(?:text|mathrm|textsuperscript)\s?\{\s?(\w\w)\s?\}|(?<=\d)(\w\w))(?![A-Za-z(^])"
+)
+
+
+def _counted(found: re.Match[str]) -> str:
+    """5 for 5th, where the ending is the number's own."""
+    n, end = int(found[1]), next(g for g in found.groups()[1:] if g)
+    own = "th" if n // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return found[1] if end == own else found[0]
+
+
 def respelled(text: str) -> str:
     """The text with one spelling for what has several, and without the condition that a counter is an integer."""
     for hint, pattern, plainer in _SPELLINGS:
         if hint in text:
             text = pattern.sub(plainer, text)
+    if any(end in text for end in ("st", "nd", "rd", "th")):
+        text = _ORDINAL.sub(_counted, text)
     condition = _CONDITION.search(text, max(0, len(text) - 80)) if r"\in" in text else None
     if condition is None:
         return text
