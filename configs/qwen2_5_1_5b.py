@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cooper_jax import config as configs
-from cooper_jax.config import GRPO, Data, Evaluation, Optim, Prompting, Rollout, Trainee, Verifier
+from cooper_jax.config import GRPO, Data, Evaluation, Optim, Prompting, Rollout, Trainee
 from cooper_jax.model.presets import QWEN2_5_1_5B
 
 verifyrm = configs.load(str(Path(__file__).with_name("verifyrm.py")))
@@ -47,7 +47,6 @@ config = replace(
     rollout=Rollout(prompts=128, group=8, prompt_len=512, completion_len=2048),
     grpo=GRPO(packed=True),
     scoring=replace(verifyrm.scoring, micro_batch=128),
-    verifier=Verifier(workers=16),
     evaluation=Evaluation(
         sets=tuple(f"{name}:data/{name}.jsonl" for name in ("gsm8k", "svamp", "math500", "olympiadbench", "odyssey")),
         questions=256,

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from cooper_jax.config.errors import check_types, require, require_placeholders
 from cooper_jax.config.model import Model
+from cooper_jax.config.processors import processors
 from cooper_jax.config.prompts import REWRITE_PROMPT
 
 
@@ -94,8 +95,8 @@ class Verifier:
     extract: Extraction = "boxed"
     """Where `math` finds the answer of a completion: the last `\\boxed{}` after any `</think>`; behind `####` (`hash`);
     behind "the answer is" (`phrase`); the `last` mathematics or number; or the first of these that applies (`auto`)."""
-    workers: int = 2
-    """Processes that verify."""
+    workers: int = field(default_factory=processors)
+    """Processes that verify; by default as many as this process may use processors."""
     deadline: float = 2.0
     """Seconds of computing for one verdict; then the worker is killed, replaced, and the verdict is `unknown`."""
     blind: float = 0.0

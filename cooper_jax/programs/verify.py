@@ -1,11 +1,10 @@
 """`cooper verify`: the rule by itself, on a file of references and completions."""
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -16,6 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from cooper_jax.config import Extraction, UserError, Verifier, path, require
+from cooper_jax.config.processors import processors
 from cooper_jax.host.verifier.pool import Job, Pool, Timed
 from cooper_jax.run.directory import Result
 
@@ -33,7 +33,8 @@ class Verify:
     out: Annotated[str | Path, tyro.conf.arg(metavar="PATH")]
     """JSON lines in the same order: `verdict` (right, wrong or unknown), `reason`, `answer` (null: none stated) and
     `seconds`."""
-    workers: int = os.cpu_count() or 1
+    workers: int = field(default_factory=processors)
+    """Processes that verify; by default as many as this process may use processors."""
     deadline: float = Verifier.deadline
     """Seconds of computing for one verdict; then the worker is killed, replaced, and the verdict is `unknown`."""
     extract: Extraction = "auto"
