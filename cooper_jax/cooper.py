@@ -108,7 +108,7 @@ def train(cfg: Config) -> Result:
         cfg = here.cfg
         run = setup.cooper_run(cfg, here)
         held_out = HeldOut(here)
-        starvation = negatives.Starvation(cfg.pairs, partial(log.history, cfg.dir))
+        starvation = negatives.Starvation(cfg.pairs, partial(log.history, cfg.dir), run.assistant.trouble)
 
         def step_fn(state: CooperState, step: int, time: Timeline) -> tuple[CooperState, dict[str, Any]]:
             return cooper_step(state, run.stream.take(cfg.rollout.prompts), step, run, time)

@@ -180,6 +180,9 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
         def figures(self) -> dict[str, float]:
             return {}
 
+        def trouble(self) -> str:
+            return ""
+
         def rewrite(self, requests: Sequence[Request | None], *_: Any) -> list[str | None]:
             order.append("assistant, update under way" if not updates[-1].is_ready() else "assistant, too late")
             return [r and f"#{int(r.answer) + 1}" for r in requests]
@@ -245,4 +248,6 @@ def test_a_run_with_an_assistant_behind_a_server(lucky: Config, capsys: pytest.C
         capsys.readouterr()
         with pytest.raises(UserError, match="in each of the last 2 steps less than 10%"):
             cooper.train(cfg)
-        assert "warning, step 1: in each of the last 1 steps" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "warning, step 1: in each of the last 1 steps" in said
+        assert "; the last trouble: an answer did not finish (finish_reason length); the run ends" in said

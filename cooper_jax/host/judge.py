@@ -50,6 +50,10 @@ class Judge(Protocol):
     name: str
     lockstep: bool
 
+    def trouble(self) -> str:
+        """Why the last opinion that failed to come did not, in a line; empty where nothing can be said."""
+        ...
+
     def judge(self, rows: Sequence[Row]) -> list[Opinion | None]:
         """An opinion on each row; None where none came, so that asking again may help."""
         ...
@@ -60,6 +64,10 @@ class LenientJudge:
 
     lockstep = False
     name = "lenient"
+
+    def trouble(self) -> str:
+        """Nothing."""
+        return ""
 
     def judge(self, rows: Sequence[Row]) -> list[Opinion | None]:
         """By the text alone; never None."""
@@ -76,6 +84,10 @@ class ServerJudge:
         self._server, self._prompt = server, prompt
         how = content_key(prompt, cfg.body, cfg.temperature, cfg.top_p, cfg.max_tokens)
         self.name = f"{cfg.model} ({how[:8]})"
+
+    def trouble(self) -> str:
+        """What the server met with last."""
+        return self._server.trouble
 
     def judge(self, rows: Sequence[Row]) -> list[Opinion | None]:
         """Ask for all at once and wait. Raises UserError where the server refuses for good."""

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from cooper_jax import config
-from cooper_jax.config import UserError, path, require
+from cooper_jax.config import UserError, path, require, visible
 from cooper_jax.host.cache import Cache, content_key
 
 MAX_BODY = 8 << 20
@@ -69,11 +69,11 @@ class Breaker:
 
 
 class _Failed(Exception):
-    """An attempt that may be repeated, not before `wait` seconds if the server said so."""
+    """An attempt that may be repeated, not before `wait` seconds if the server said so; `said` are its words."""
 
-    def __init__(self, reason: str, wait: float = 0.0, alive: bool = False) -> None:
+    def __init__(self, reason: str, wait: float = 0.0, alive: bool = False, said: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.wait, self.alive = reason, wait, alive
+        self.reason, self.wait, self.alive, self.said = reason, wait, alive, said
 
 
 class Server:
@@ -85,6 +85,8 @@ class Server:
         self._cache = Cache(path(cfg.cache).expanduser()) if cfg.cache else None
         self._breaker = Breaker(cfg.breaker_failures, cfg.breaker_seconds)
         self._counts: Counter[str] = Counter()
+        self.trouble = ""
+        """Why the last attempt or answer that was lost was so, in a line; empty: none was."""
         self._resume = 0.0
         # The deadline is ours, for the whole answer: the library's own timeouts begin anew with every byte.
         self._client = httpx.AsyncClient(
@@ -158,6 +160,7 @@ class Server:
                 reply = await self._attempt(body)
             except _Failed as failed:
                 self._breaker.note(failed.alive)
+                self.trouble = visible(f"{failed.reason}: {failed.said}" if failed.said else failed.reason)
                 reply = Reply(None, failed.reason, lost=True)
                 if failed.wait > cfg.longest_wait or attempt == cfg.retries:
                     break
@@ -166,7 +169,9 @@ class Server:
                 await asyncio.sleep(random.uniform(0, min(cfg.longest_wait, cfg.backoff * 2**attempt)))
             else:
                 self._breaker.note(True)
-                self._counts["unfinished"] += reply.text is None
+                if reply.text is None:
+                    self._counts["unfinished"] += 1
+                    self.trouble = visible(f"an answer did not finish (finish_reason {reply.reason:.80})")
                 return reply
         self._counts["given_up"] += 1
         return reply
@@ -181,7 +186,8 @@ class Server:
             raise _Failed(f"connection: {type(error).__name__}") from None
         status = response.status_code
         if status in _PASSING or status >= 500:
-            raise _Failed(f"HTTP {status}", _retry_after(response.headers), alive=status in _PASSING)
+            wait, alive = _retry_after(response.headers), status in _PASSING
+            raise _Failed(f"HTTP {status}", wait, alive, self._said(content))
         if status != 200:
             raise UserError(f"{self._cfg.url} answered HTTP {status}: {self._said(content)}")
         return self._read(content)

@@ -87,7 +87,10 @@ def _label(rows: Sequence[Row], here: Machine) -> Result:
     jobs = [Job(row.problem.reference, row.completion, row.finished) for row in rows]
     pending = here.verifier.submit(hosts.split(jobs))
     with ExitStack() as stack:
-        name, said = _opinions(_judge(here, stack), rows, here)
+        asked = _judge(here, stack)
+        name, said = _opinions(asked, rows, here)
+        if trouble := next(filter(None, hosts.gather(asked.trouble())), ""):
+            print(f"warning: the judge met with trouble, at last: {trouble}", flush=True)
     verdicts = [Verdict(*verdict) for verdict in hosts.joined(pending.result())]
     with hosts.together():
         return Result(out, _write(rows, verdicts, said, name, out) if hosts.is_main() else {})
@@ -103,7 +106,7 @@ def _opinions(other: Judge, rows: Sequence[Row], here: Machine) -> tuple[str, li
         return other.name, []
 
     class All:
-        name, lockstep = other.name, other.lockstep
+        name, lockstep, trouble = other.name, other.lockstep, other.trouble
 
         def judge(self, rows: Sequence[Row]) -> list[Opinion | None]:
             hosts.first([places[row] for row in rows])

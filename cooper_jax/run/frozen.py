@@ -125,6 +125,10 @@ class MeshAssistant:
         """None."""
         return {}
 
+    def trouble(self) -> str:
+        """Nothing."""
+        return ""
+
 
 class MeshJudge:
     """A frozen model that reads Yes or No off the first token of its reply."""
@@ -134,6 +138,10 @@ class MeshJudge:
     def __init__(self, model: FrozenModel, cfg: config.MeshModel, prompt: str) -> None:
         self._model, self._prompt = model, prompt
         self.name = f"{cfg.init} ({content_key(prompt)[:8]})"
+
+    def trouble(self) -> str:
+        """Nothing."""
+        return ""
 
     def judge(self, rows: Sequence[Row]) -> list[Opinion | None]:
         """By the likelier of the two; unknown where neither is likely, or the prompt is too long."""

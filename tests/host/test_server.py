@@ -59,6 +59,8 @@ def test_what_can_pass_is_tried_again_and_then_given_up(act: Act, reason: str) -
     with FakeServer(act) as fake, Server(settings(fake, retries=1, deadline=deadline)) as client:
         assert client.ask([Chat("q")]) == [Reply(None, reason, lost=True)]
         figures = client.figures()
+        words = {"HTTP 500": ": oops", "HTTP 429": ": slow down"}.get(reason, "")
+        assert client.trouble == reason + words
         assert len(fake.seen) == 2 and figures["given_up"] == 1 and client.figures()["given_up"] == 0
 
 

@@ -41,6 +41,7 @@ def test_annotation_by_a_server_goes_on_where_it_stopped(tmp_path: Path, capsys:
         assert len(fake.seen) == 6 and {s["temperature"] for s in fake.seen} == {0.0}  # equal rows are judged once
         fake.act = says("No")
         said = capsys.readouterr().out
+        assert "trouble, at last: HTTP 500" in said
         assert "kept 3 of 7" in said and "gave no answer on 1 rows; run again" in said
         kept = pq.read_table(out / "labels.parquet").to_pylist()
         assert [(r["completion"], r["label"], r["row"]) for r in kept] == [("#11", 1, 0), ("#12", 0, 1), ("#11", 1, 2)]

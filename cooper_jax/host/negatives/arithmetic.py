@@ -31,6 +31,10 @@ class ArithmeticAssistant:
         """None."""
         return {}
 
+    def trouble(self) -> str:
+        """Nothing."""
+        return ""
+
 
 def _restate(completion: str, old: int, new: int) -> str:
     """`new` wherever `old` stands as a result, behind `=` or `#`. An operand that happens to equal it is left alone."""

@@ -43,6 +43,10 @@ class Assistant(Protocol):
         """Counts since the last call, for the log."""
         ...
 
+    def trouble(self) -> str:
+        """Why the last text that failed to come did not, in a line; empty where nothing can be said."""
+        ...
+
 
 class ServerAssistant:
     """A model behind a server, asked with `prompt`; every request has a seed of its own."""
@@ -64,6 +68,10 @@ class ServerAssistant:
     def figures(self) -> dict[str, float]:
         """What the server counted."""
         return {f"assistant/{name}": count for name, count in self._server.figures().items()}
+
+    def trouble(self) -> str:
+        """What the server met with last."""
+        return self._server.trouble
 
 
 def _reply(text: str | None, request: Request) -> str | None:

@@ -30,7 +30,7 @@ _NO_POSITIVE = (
 _NO_PAIRS = (
     "in each of the last {steps} steps less than {rate:.0%} of the slots with a right completion became pairs "
     "(pairs.min_valid_rate): the assistant fails, and the reward model stands still; pairs/refused_... and "
-    "assistant/... in metrics.jsonl say why"
+    "assistant/... in metrics.jsonl count why"
 )
 
 
@@ -149,11 +149,17 @@ def _refusal(right: str, text: str | None, verdict: Verdict, fits: Callable[[str
 class Starvation:
     """Ends a run whose reward model gets no pairs: it would be a static one, and be hacked.
 
-    `past(step)` are the records up to a step: what was before this process is counted too.
+    `past(step)` are the records up to a step: what was before this process is counted too. `why` is what the assistant
+    last met with.
     """
 
-    def __init__(self, cfg: config.Pairs, past: Callable[[int], Iterable[Mapping[str, float]]]) -> None:
-        self._cfg = cfg
+    def __init__(
+        self,
+        cfg: config.Pairs,
+        past: Callable[[int], Iterable[Mapping[str, float]]],
+        why: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._cfg, self._why = cfg, why
         self._past: Callable[[int], Iterable[Mapping[str, float]]] | None = past
         self._without_positive = self._without_pairs = 0
 
@@ -170,6 +176,8 @@ class Starvation:
         patience, warn_at = self._cfg.patience, -(-self._cfg.patience // 2)
         for count, trouble in ((self._without_positive, _NO_POSITIVE), (self._without_pairs, _NO_PAIRS)):
             said = trouble.format(steps=count, rate=self._cfg.min_valid_rate)
+            if trouble is _NO_PAIRS and (why := self._why()):
+                said += f"; the last trouble: {why}"
             if count >= patience:
                 raise UserError(said)
             if count == warn_at:

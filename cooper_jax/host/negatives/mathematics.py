@@ -36,6 +36,10 @@ class MathAssistant:
         """None."""
         return {}
 
+    def trouble(self) -> str:
+        """Nothing."""
+        return ""
+
     def _one(self, request: Request, rng: np.random.Generator) -> str | None:
         kind = self._kinds[rng.integers(len(self._kinds))]
         stated = statement(request.completion, request.answer)

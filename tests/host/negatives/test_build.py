@@ -33,6 +33,9 @@ class Scripted:
         reply = self.rounds[len(self.asked) - 1]
         return [r and reply for r in requests]
 
+    def trouble(self) -> str:
+        return "HTTP 503: overloaded"
+
     def figures(self) -> dict[str, float]:
         return {}
 
@@ -212,6 +215,9 @@ def test_a_run_without_pairs_warns_and_ends() -> None:
     assert [i for i, s in enumerate(said) if s] == [5, 12] and "less than 50% of the slots" in str(said[5])
     with pytest.raises(UserError, match=r"in each of the last 5 steps less than 50% .* the assistant fails"):
         watch([*healthy, *[poor] * 5])
+    lost = Starvation(cfg, lambda _: [poor] * 4, lambda: "HTTP 503: overloaded")
+    with pytest.raises(UserError, match="the last trouble: HTTP 503: overloaded"):
+        lost.note(5, poor)
     with pytest.raises(UserError, match="no completion of any question was right in the last 5 steps"):
         watch([poor, *[barren] * 5])
     assert all(s is None or "no completion" not in s for s in watch([barren, barren, poor, barren, barren, healthy[0]]))
