@@ -2,6 +2,8 @@
 
 # ruff: noqa: E501 (tables)
 
+import time
+
 import pytest
 
 from cooper_jax.host.verifier.rule import unreadable, verify
@@ -210,3 +212,89 @@ def test_right_answers_are_right(family: str) -> None:
 
 def test_backslashes_that_json_ate_are_restored() -> None:
     assert [grade(gold, answer) for gold, answer in EATEN] == [RIGHT] * len(EATEN)
+
+
+NEAR_MISSES = {
+    "printed floats": [
+        ("12", "12.00000000000002"), ("0.1", "0.1000000000000002"), ("1.0471975511965976", "1.0471975511965977"),
+        ("0.123456789012345", "0.123456789012346"), ("12", "12.000000000000002x"), ("(0,1)", "(0, 1.000000000000002)"),
+        (r"\sqrt2", "1.4142135623730961"), ("1234567890123456", "1234567890123457"), ("12345678.12345678", "12345678.12345679"),
+    ],
+    "several boxes": [
+        ("x=1,y=2", r"@$x = \boxed{2}$ and $y = \boxed{1}$"), ("2", r"@$x = \boxed{1}$ and $y = \boxed{2}$"),
+        ("x=1,y=2", r"@$x = \boxed{1}$ and $z = \boxed{2}$"), ("x=1,y=2", r"@$-x = \boxed{1}$ and $y = \boxed{2}$"),
+        ("x=1,y=2", r"@$x^2 = \boxed{1}$ and $y = \boxed{2}$"), ("x=1,y=2", r"@$x + y = \boxed{1}$ and $y = \boxed{2}$"),
+        ("x=1,y=2", r"@$x \ne \boxed{1}$ and $y = \boxed{2}$"),
+    ],
+    "index or factor": [
+        ("N_2^{-N}", r"\frac{N}{2^N}"), ("x_2^2", r"x \cdot 2^2"), ("n2^n", "n^2 2^n"),
+    ],
+    "one value twice": [
+        (r"\frac12 or 0.5", "0.6"), (r"\frac12 or 0.6", "0.6"), ("2 or 3", "2"), ("x=2 or y=2", "x=2"), ("0.5 or 50", "50"), ("1/2 or 0.49", "0.5"),
+    ],
+    "names": [
+        (r"\bar z", "z"), (r"\vec{AB}", r"\vec{BA}"), (r"\vec{AB}", r"\overline{AB}"), ("a_{n+1}", "a_{n-1}"), ("a_{1-n}", "a_{n-1}"),
+        ("a_{n+1}", "a_{n}+1"), ("y_1''", "y_1'"), (r"\bar{x}_1", r"\bar{x}_2"), ("f(1/2)=1", "f(1/3)=1"), ("f(-1/2)>0", "f(1/2)>0"),
+        ("f(x)=x", "g(x)=x"), ("f(x)=x", "f(z)=2z"), ("f(x)=ax", "f(a)=xa"), ("f(x)=x+a", "f(a)=a+a"), ("f(a)=3", "f(b)=3"), (r"n\pi", r"2k\pi"),
+        (r"n\pi", r"m^2\pi"), ("n", "k"), ("2n", "2k"), ("n^2", "k^2"), (r"n\pi+x", r"k\pi+x"), (r"n\pi+m", r"k\pi+m"), (r"n\pi r", r"k\pi r"),
+        (r"n\pi+n", r"k\pi+k"), (r"\hat x", r"\bar x"), ("f(x)=2x", "f(t)=3t"),
+    ],
+    "repeats": [
+        ("1,1", "1"), ("1,2,2", "1,2"), ("(1,2),(3,4)", "(1,2),(3,4),(4,3)"), ("(1,2),(3,4)", "(1,2),(1,2)"), ("(1,2)", "(1,2),(1,2)"),
+        ("(1,2,2)", "(1,2)"), ("[1,2,2]", "[1,2]"), ("2,2,3", "2,3,3"), ("2,2,3", "2,3"), ("(1,2),(3,4)", "(1,2),(3,4),(5,6)"),
+    ],
+    "regions and ordinals": [
+        ("|x|<1", "(0,1)"), ("|x|<1", "[-1,1]"), (r"|x|\le 1", "|x|<1"), ("|x|>2", "x>2"), ("|x|>2", "(-2,2)"), ("|x|>2", "|y|>2"),
+        ("|z|<1", "(-1,1)"), ("|x|+|y|<1", "|x|<1"), ("|x-1|<2", "|x+1|<2"), ("2|x|<4", "|x|<4"), ("|x|<-1", "(-1,1)"), (r"|x| \ne 2", r"x \ne 2"),
+        ("|2x|<4", "(-4,4)"), ("|-x+1|<2", "(-3,1)"), ("5th", "5^{t}h"), ("5th", "6th"), (r"\frac15", r"\text{one fifth of } 1"),
+        ("5^{th}", "5^{tn}"), ("3", "3th"),
+    ],
+    "notations": [
+        (r"20\%", r"0.2\%"), (r"20\%", "2000"), (r"20\%", r"20\text{ cm}"), ("0.2", "20"), ("20", "0.2"), ("0.5", r"0.5\%"), (r"1\%", "1"),
+        ("20", r"20\%x"), ("5:8", r"\frac85"), ("5:8", "0.5"), ("8:5", "5:8"), ("9 (apples)", "9 (pears)"), ("9 (apples)", "8"), ("f (x)", "x"),
+        ("3 (x+1)", "3"), ("9 (cm)", r"9\text{ m}"), ("2 (mod 5)", "2"), ("9 (or 8)", "9"), ("5 (not 6)", "6"), ("3 (approximately)", "3"),
+        ("12 (base 5)", "12"), (r"\max(1,3)", "1"), (r"\max(1,3)", r"\min(1,3)"), (r"x \mid x>2", r"x \mid x>3"), (r"x \mid x>2", r"x \mid x\ge2"),
+        (r"a \mid b", r"b \mid a"), (r"\{x \mid x>2\}", r"\{y \mid x>2\}"), ("Maximum = 2, Minimum = 1", "Maximum = 1, Minimum = 2"),
+        ("max = 2", "min = 2"), ("Maximum: 2", "Minimum: 2"), ("(1,2)", r"\begin{pmatrix}2\\1\end{pmatrix}"),
+        ("(1,2)", r"\begin{pmatrix}1&2\end{pmatrix}"), ("(1,2)", r"\begin{pmatrix}1\\2\\3\end{pmatrix}"), ("[x=1,y=2]", "[x=2,y=1]"),
+        ("[x=1,y=2]", "1"), ("(2x=1,y=2)", "(x=1,y=2)"), ("10", "@He makes $10 an hour so he would earn $80."), ("80", "@He would not earn $80."),
+        ("80", "@He would earn about $80."), ("80", "@He pays $10 of $80."), ("2 or 3", "3"),
+    ],
+    "approximation": [
+        (r"\cos (-2.01) \approx -0.425", r"\cos (-2.01) \approx -0.426"), (r"\sqrt2 x \approx 1.41x", r"\sqrt2 x \approx 1.42x"),
+        (r"\pi \approx 3.14", r"\pi \approx 3.15"), (r"\frac{52}{5} \approx 10", r"\frac{52}{5} \approx 11"),
+    ],
+    "signs": [
+        ("5 R 3", "-5 R 3"), (r"\begin{aligned} x &= 1 \\ y &= 2 \end{aligned}", r"\begin{aligned} x &= 1 \\ y &= 2 \end{aligned}!"),
+        (r"\begin{array}{l} x = 1 \\ y = 2 \end{array}", r"\begin{array}{l} x = 1 \\ y = 2 \end{array}^2"),
+        (r"\text{Maximum}=2, \text{Minimum}=1", r"2\text{Maximum}=2, \text{Minimum}=1"),
+    ],
+}  # fmt: skip
+"""Of what is right: answers in a box; behind an @ whole completions."""
+
+
+@pytest.mark.parametrize("family", NEAR_MISSES)
+def test_near_misses_of_what_is_right_are_not(family: str) -> None:
+    for gold, answer in NEAR_MISSES[family]:
+        got = verify(gold, answer[1:]).verdict if answer[0] == "@" else grade(gold, answer)
+        assert got != RIGHT, (gold, answer)
+        assert answer[0] == "@" or grade(answer, gold) != RIGHT, (gold, answer)
+
+
+def test_a_reference_is_readable_if_it_agrees_with_itself() -> None:
+    assert unreadable(r"\{1,2\}") is None and unreadable("B") is None and unreadable(r"\int_0^1 x\,dx") is None
+    for gold in (
+        r"\{1,2,2\}",
+        r"x = 3 \; y",
+        r"\cos 1 \approx 0.7",
+        "1E1000000000",
+        r"\left(\left(2^{64}\right)!\right)!",
+    ):
+        assert unreadable(gold), gold
+
+
+@pytest.mark.parametrize("hostile", ["1E1000000000", r"\sqrt{4^{2012}+1}", r"\left(\left(2^{64}\right)!\right)!"])
+def test_large_numbers_take_no_time(hostile: str) -> None:
+    begun = time.perf_counter()
+    assert grade("-1", hostile) != RIGHT and grade(hostile, "-1") != RIGHT
+    assert time.perf_counter() - begun < 1

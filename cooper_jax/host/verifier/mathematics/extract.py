@@ -37,6 +37,9 @@ _NAMED = re.compile(
     r"(?<![A-Za-z\\=+*/^-])((?:\\[A-Za-z]{2,8}|[A-Za-z])\w{0,9}(?:_\{\w{1,5}\})?'{0,2}(?:\(\w{1,5}\))?)\s*&?=\s*\$?$"
 )
 """A name and its sign before a box."""
+_ASIDE = re.compile(r"(?:\s|\\q?quad|\\text\w*\s*\{[^{}]*\})+$")
+_PART = re.compile(r"[-+*/^=<>})\]!|_\\&\d]$|(?<![A-Za-z])[A-Za-z]$|\\[A-Za-z]+$")
+"""What a name has no place behind: it is part of an expression."""
 TAIL = 20_000
 """Characters from the end in which an answer is looked for."""
 
@@ -72,9 +75,10 @@ def _boxed(text: str) -> str | None:
         boxes.append((found.start(), end, content))
     if not boxes:
         return None
-    parts, names = [boxes[-1]], [_name(text, boxes[-1][0])]
-    for box in reversed(boxes[:-1]):
-        between, name = text[box[1] : parts[0][0]], _name(text, box[0])
+    ends = [0, *(b[1] for b in boxes)]
+    parts, names = [boxes[-1]], [_name(text, ends[-2], boxes[-1][0])]
+    for box, end in zip(boxes[-2::-1], ends[-3::-1], strict=True):
+        between, name = text[box[1] : parts[0][0]], _name(text, end, box[0])
         if name and names[0]:
             between = _NAMED.sub("", between)  # x = \\boxed{1} and y = \\boxed{2}
         if not _BETWEEN.fullmatch(between):
@@ -87,10 +91,12 @@ def _boxed(text: str) -> str | None:
     return contents[0] if len(set(contents)) == 1 else ", ".join(contents)
 
 
-def _name(text: str, box: int) -> str:
-    """The name that a box has, as in `x = \\boxed{1}`; empty for none."""
-    found = _NAMED.search(text, max(0, box - 40), box)
-    return found[1].strip() if found else ""
+def _name(text: str, start: int, box: int) -> str:
+    """The name that a box has, as in `x = \\boxed{1}`; empty for none, or for more than a name."""
+    start = max(start, box - 60)
+    found = _NAMED.search(text, start, box)
+    before = _ASIDE.sub("", text[start : found.start()]) if found else ""
+    return found[1].strip() if found and not _PART.search(before) else ""
 
 
 def _argument(text: str, at: int) -> tuple[str | None, int]:

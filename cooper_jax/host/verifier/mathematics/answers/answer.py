@@ -60,7 +60,7 @@ def _read(text: str) -> Answer:
     if numeral := _NUMERAL.fullmatch(text):
         return Based(*based(numeral[1] + numeral[2], numeral[3]))
     if division := _REMAINDER.fullmatch(text):
-        return Words(f"{division[1]} R {division[2]}")
+        return Words(f"{division[1]} R {division[2]}".replace("-", "minus "))
     return _statement(tokens(text))
 
 

@@ -1,6 +1,7 @@
 """What stands behind an approximate sign has to be near what stands before it."""
 
-from cooper_jax.host.verifier.mathematics.algebra.equality import near
+from fractions import Fraction
+
 from cooper_jax.host.verifier.mathematics.algebra.numeric import real
 from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
 from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Group, Named, Pair, Value
@@ -25,12 +26,18 @@ def approximates(exact: Answer, decimal: Answer) -> None:
 
 
 def _near(exact: Value, decimal: Value) -> bool:
-    """Whether two values differ by one in the last place, or by a hundredth."""
+    """Whether a decimal is a value rounded or cut off; another value may differ by a hundredth."""
     if exact.unit and decimal.unit and exact.unit != decimal.unit:
         return False
     x, y = real(exact.ratio), real(decimal.ratio)
     if x is None or y is None:
-        return near(exact.ratio, decimal.ratio)
-    whole = decimal.ratio.rational is not None and decimal.ratio.rational.denominator == 1
-    last = 1.0 if whole and abs(y) >= 10 else 0.5 if whole else float(decimal.step)
-    return x * y >= 0 and abs(x - y) <= max(last, abs(x) / 100)
+        return False
+    value = decimal.ratio.rational
+    if value is None or not (decimal.step or value.denominator == 1):
+        return x * y >= 0 and abs(x - y) <= abs(x) / 100  # 22/7
+    digits = str(value) if value.denominator == 1 else ""
+    step = decimal.step or Fraction(10 ** (len(digits) - len(digits.rstrip("0")) if value else 0))
+    if step == 1 and abs(y) >= 10 and exact.ratio.rational is not None and exact.ratio.rational.denominator == 1:
+        return abs(x - y) <= 1  # whole numbers: what is exact counts
+    cut_off = abs(y) <= abs(x) and abs(x - y) < float(step)
+    return x * y >= 0 and (cut_off or 2 * abs(x - y) <= float(step))

@@ -16,7 +16,9 @@ def environment(toks: Sequence[Token], statement: Read) -> Answer:
     if name == "vmatrix":
         return Value(Reader(toks).whole())
     if name in ("cases", "aligned", "align", "gathered", "array") and any(t.kind == "rel" for t in toks):
-        end = next(i for i, t in enumerate(toks) if t.kind == "end")
+        end = next((i for i, t in enumerate(toks) if t.kind == "end"), 0)
+        if not end or [t.text for t in toks[end + 1 :]] != ["{", name, "}"]:
+            raise Unreadable("something behind an environment")
         if any(t.kind == "amp" and "rel" not in (toks[i - 1].kind, toks[i + 1].kind) for i, t in enumerate(toks[:end])):
             return _piecewise(toks[4:end], statement)
         inner = [t._replace(kind="sep", text=",") if t.kind == "row" else t for t in toks[4:end] if t.kind != "amp"]

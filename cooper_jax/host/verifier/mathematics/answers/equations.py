@@ -111,7 +111,10 @@ def _consistent(chain: list[Answer]) -> None:
         not isinstance(a, Value) and isinstance(b, Value) for a, b in itertools.pairwise(chain)
     ):
         raise Unreadable("an equation of unlike things")
-    numbers = [a for a in chain if isinstance(a, Value) and not symbols(a.ratio)]
+    known = [a for a in chain if isinstance(a, Value)]
+    if any(a.unit and a.unit != b.unit for a, b in itertools.pairwise(known)):
+        raise Unreadable("an equation between measures")
+    numbers = [a for a in known if not symbols(a.ratio)]
     for a, b in itertools.pairwise(numbers):
         if equal(a.ratio, b.ratio) is not True and not _rounded(a, b) and not (
             equal(a.ratio, b.ratio) is None and probes_agree(a.ratio, b.ratio)):  # fmt: skip

@@ -106,7 +106,7 @@ def _in_unit(toks: list[Token], i: int) -> bool:
         return True
     if t.kind == "word":
         return t.text in PLAIN or t.text.lower() in PLAIN or t.text.lower().removesuffix("s") in PLAIN or (
-            len(t.text) > 2 and t.gap and i > 0 and _numeric(toks[:i]))  # fmt: skip
+            len(t.text) > 2 and t.gap > 0 and i > 0 and _numeric(toks[:i]))  # fmt: skip
     if t.kind == "num":
         return i > 1 and toks[i - 1].text == "^" and toks[i - 2].kind in ("text", "word") and _in_unit(toks, i - 2)
     if t.text in ("^", "/", "*") and t.kind == "op":

@@ -16,8 +16,8 @@ ROUNDED = 3
 
 DOUBLE = range(15, 18)
 """Digits of a number in double precision, as computers print it."""
-_ULPS = mp.ldexp(1, -49)
-"""A few units in the last place of such a number."""
+_ULPS, _NOISE = mp.ldexp(1, -51), mp.ldexp(1, -45)
+"""What two to four units in the last place of such a number are, and what a longer computation may lose."""
 
 
 def printed(decide: Decide) -> Decide:
@@ -30,9 +30,10 @@ def printed(decide: Decide) -> Decide:
         pairs = list(values(a, b, (1, -1)))
         if any(x is None or y is None for x, y in pairs):
             return same
-        if all(abs(x - y) <= _ULPS * max(abs(x), abs(y)) for x, y in pairs):
-            return None if _double(a) and _double(b) else True
-        return None if all(max(abs(x), abs(y)) < 1e-15 for x, y in pairs) else same
+        apart = max(abs(x - y) / (max(abs(x), abs(y)) or 1) for x, y in pairs)
+        if apart <= _ULPS and not (_double(a) and _double(b)):
+            return True
+        return None if apart <= _NOISE or all(max(abs(x), abs(y)) < 1e-15 for x, y in pairs) else same
 
     return decided
 

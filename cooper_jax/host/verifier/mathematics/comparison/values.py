@@ -77,9 +77,9 @@ def _ratio(g: Value, a: Value, decide: Decide) -> bool | None:
     if same or not (g.digits or a.digits):
         # 2.83x for 2 sqrt(2) x: a rounding again.
         return None if same is False and (g.inexact or a.inexact) and near(g.ratio, a.ratio) else same
-    if same is None:
-        return None
     open_to = [rounds(x, y) for x, y in ((g, a), (a, g)) if x.digits]
+    if same is None:
+        return True if True in open_to else None
     return max(open_to, key=lambda r: (r is True, r is None))
 
 

@@ -40,9 +40,10 @@ _HALF = re.compile(r"([ap])(?:m\b|\.\s?m\b)\.?", re.IGNORECASE)
 """am and pm behind a time."""
 
 
-_BASE_NAMES = dict(
-    zip("two three four five six seven eight nine ten".split(), "2 3 4 5 6 7 8 9 10".split(), strict=True)  # noqa: SIM905
-)
+_BASE_NAMES: dict[str, str] = {
+    name: str(n + 2)
+    for n, name in enumerate("two three four five six seven eight nine ten".split())  # noqa: SIM905
+}
 
 
 class Token(NamedTuple):
