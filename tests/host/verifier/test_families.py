@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cooper_jax.host.verifier.rule import unreadable, verify
-from cooper_jax.host.verifier.verdict import RIGHT
+from cooper_jax.host.verifier.verdict import RIGHT, WRONG
 
 
 def grade(gold: str, answer: str) -> str:
@@ -195,6 +195,9 @@ RIGHT_ONCE_MISSED = {
 }  # fmt: skip
 """Answers in a box; behind an @ whole completions."""
 
+NOTED = ["years old", "miles/hour", "o'clock", "p.m.", "pieces of candy", "each", "points per game", "more", "t-shirts", "lbs.", "times", "of the pizza", "books for Tom", "m", "square feet", "in", "students with dogs"]  # fmt: skip
+"""What stands in brackets behind the numbers of a data set."""
+
 EATEN = [
     ("\frac{1}{2}", "0.5"), ("3\times 4", "12"), ("5\text{ cm}", "5"), ("\x08oxed{7}", "7"), ("\x0crac{\\pi}{2}", r"\pi/2"),
     ("x \neq 3", r"x\ne 3"), ("\theta+1", r"1+\theta"), ("2\tan x", r"2\tan x"), ("\x08eta", r"\beta"),
@@ -208,6 +211,12 @@ def test_right_answers_are_right(family: str) -> None:
         got = verify(gold, answer[1:]).verdict if answer[0] == "@" else grade(gold, answer)
         assert got == RIGHT, (gold, answer)
         assert unreadable(gold) is None, gold
+
+
+def test_a_note_in_brackets_behind_a_number_is_its_unit() -> None:
+    for note in NOTED:
+        assert unreadable(f"9 ({note})") is None, note
+        assert (grade(f"9 ({note})", "9"), grade(f"9 ({note})", "8")) == (RIGHT, WRONG), note
 
 
 def test_backslashes_that_json_ate_are_restored() -> None:
@@ -285,7 +294,6 @@ def test_a_reference_is_readable_if_it_agrees_with_itself() -> None:
     assert unreadable(r"\{1,2\}") is None and unreadable("B") is None and unreadable(r"\int_0^1 x\,dx") is None
     for gold in (
         r"\{1,2,2\}",
-        r"x = 3 \; y",
         r"\cos 1 \approx 0.7",
         "1E1000000000",
         r"\left(\left(2^{64}\right)!\right)!",

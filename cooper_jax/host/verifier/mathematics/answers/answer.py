@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable, fresh
 from cooper_jax.host.verifier.mathematics.answers.brackets import bracketed, builds, pair
@@ -14,13 +15,14 @@ from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Infinite,
     Named,
     Reading,
+    Value,
     Words,
 )
 from cooper_jax.host.verifier.mathematics.answers.lists import alternatives, listed
 from cooper_jax.host.verifier.mathematics.answers.names import labelled, said
 from cooper_jax.host.verifier.mathematics.answers.parts import conjunction, matching, split, statements, stripped
 from cooper_jax.host.verifier.mathematics.answers.phrases import phrase
-from cooper_jax.host.verifier.mathematics.answers.quantities import quantity
+from cooper_jax.host.verifier.mathematics.answers.quantities import noted, quantity
 from cooper_jax.host.verifier.mathematics.answers.relations import relation
 from cooper_jax.host.verifier.mathematics.answers.sets import set_operation
 from cooper_jax.host.verifier.mathematics.reading.commas import variants
@@ -51,6 +53,8 @@ _NUMERAL = re.compile(
     r"(\d{1,2})\}{0,2}"
 )
 _REMAINDER = re.compile(r"(-?\d{1,50})\s*(?:\\\w+\s*\{\s*)?(?:[Rr](?:em(?:ainder)?\.?)?)(?:\s*\})?\s*(\d{1,50})")
+_HALF = re.compile(r"(\d)\s+\(([ap]\.?m\.?)\)$", re.IGNORECASE)
+"""4:30 (p.m.)"""
 _DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/-]\d{1,2}[/-]\d{4}")
 
 
@@ -61,7 +65,11 @@ def _read(text: str) -> Answer:
         return Based(*based(numeral[1] + numeral[2], numeral[3]))
     if division := _REMAINDER.fullmatch(text):
         return Words(f"{division[1]} R {division[2]}".replace("-", "minus "))
-    return _statement(tokens(text))
+    if note := noted(text):
+        value = _read(note[0])
+        if isinstance(value, Value):
+            return replace(value, unit=note[1])
+    return _statement(tokens(_HALF.sub(r"\1 \2", text)))
 
 
 def _statement(toks: Sequence[Token]) -> Answer:

@@ -11,7 +11,7 @@ from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
 from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Group, Value, Words
 from cooper_jax.host.verifier.mathematics.reading.expression import Reader
 from cooper_jax.host.verifier.mathematics.reading.tokens import Token
-from cooper_jax.host.verifier.mathematics.reading.units import PLAIN, unit
+from cooper_jax.host.verifier.mathematics.reading.units import PLAIN, Unit, unit
 from cooper_jax.host.verifier.mathematics.reading.vocabulary import ODD, RESERVATION
 
 _DATE = {"text", "word", "num"}
@@ -77,6 +77,23 @@ def quantity(toks: Sequence[Token]) -> Answer:
     if percent:
         ratio = div(ratio, number(100))
     return Value(ratio, *_digits(head), found, glued, percent, other, any("." in t.text for t in head))
+
+
+_NOTED = re.compile(r"(-?(?:\d[\d.,/:]*)?\d)\s+\(([A-Za-z][A-Za-z .,'/-]{0,60})\)")
+_RETAKEN = re.compile(
+    r"\b(?:or|and|not|approx\w*|about|around|nearly|least|most|mod|base|wrong|incorrect|odd|even|prime|real|dozens?|hundreds?|"
+    r"thousands?|millions?|sin|cos|tan|log|exp|sqrt|if|when|where|per ?cent|remain\w*)\b",
+    re.IGNORECASE,
+)
+
+
+def noted(text: str) -> tuple[str, Unit] | None:
+    """The number and the unit of `9 (apples)`, whatever words stand in the brackets, but for those that change it."""
+    found = _NOTED.fullmatch(text)
+    if found is None or _RETAKEN.search(found[2]) or re.match(r"[ap]\.?m\b", found[2], re.IGNORECASE):
+        return None
+    words = unit(found[2])
+    return (found[1], words) if words.dimensions or re.search(r"[A-Za-z]{3}", found[2]) else None
 
 
 def _unbracketed(toks: list[Token]) -> list[Token]:
