@@ -33,7 +33,7 @@ MAX_TERMS = 30
 _OPERATORS = (r"\sum", r"\prod", r"\int", r"\lim", r"\iint")
 """What tier 1 has no values for: all that Math-Verify is asked about."""
 _COSTLY = (r"\sum", r"\prod", r"\int", r"\lim", r"\binom", r"\det", r"\iint", "!")
-_ALLOWED = re.compile(r"(?:\\[A-Za-z]+|\\[{},;:! ]|[A-Za-z0-9\s.,:;()\[\]{}+\-*/^_=<>|!'&]|\\\\)*")
+_ALLOWED = re.compile(r"(?:\\[A-Za-z]+(?![A-Za-z])|\\[{},;:! ]|[A-Za-z0-9\s.,:;()\[\]{}+\-*/^_=<>|!'&]|\\\\)*")
 _COMMANDS = set(
     "frac dfrac tfrac sqrt sum prod int lim binom det to infty pi cdot times left right sin cos tan sec csc cot ln log "
     "arcsin arccos arctan sinh cosh tanh exp alpha beta gamma theta lambda mu sigma phi omega pm le leq ge geq in cup "
