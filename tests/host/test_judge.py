@@ -30,6 +30,7 @@ def test_opinions_are_kept_by_judge_and_content(tmp_path: Path, monkeypatch: pyt
 
     class Counting:
         lockstep = False
+        trouble = staticmethod(lambda: "")
 
         def __init__(self, name: str) -> None:
             self.name, self.asked = name, 0
