@@ -1,8 +1,9 @@
 """Does the rule find answers where the policy writes them? What is seen of the first completions, and what to set."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cooper_jax.config import Config, UserError
+from cooper_jax.host.negatives.build import cut_short
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.verdict import Verdict
@@ -47,3 +48,10 @@ def check(cfg: Config, asked: Sequence[Problem], verdicts: Sequence[Verdict]) ->
             f"in none of the first {count} finished completions does the rule find an answer: {hint}",
             agreed=hosts.count() > 1,
         )
+
+
+def watch(note: Callable[[int, Mapping[str, float]], str | None], step: int, record: Mapping[str, float]) -> str | None:
+    """What is to be said of the record of a step (counted from 1): what `note` says, and after the first one where most
+    completions were cut."""
+    said = [cut_short(record) if step == 1 else "", note(step, record)]
+    return "; ".join(filter(None, said)) or None

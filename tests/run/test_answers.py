@@ -13,6 +13,7 @@ from rows import write
 from cooper_jax import config, cooper
 from cooper_jax.config import Config, Model, Prompting, Trainee, UserError, Verifier
 from cooper_jax.cooper import train
+from cooper_jax.host.negatives.build import Starvation
 from cooper_jax.host.text import encode
 from cooper_jax.host.text.data import Message, Problem
 from cooper_jax.host.verifier.pool import Job
@@ -94,3 +95,19 @@ def test_a_run_without_answers_ends_before_anything_is_saved(
         train(cfg)
     assert not list((Path(cfg.dir) / "checkpoints").glob("[0-9]*"))
     train(replace(cfg, verifier=Verifier(workers=1, extract="last")))
+
+
+def test_most_completions_are_cut() -> None:
+    """It is said after the first step, whatever the arm, and blamed where nothing was right."""
+    cut, whole = {"completion/truncated": 0.7}, {"completion/truncated": 0.4}
+    nothing = lambda *_: None  # noqa: E731
+    said = answers.watch(nothing, 1, cut)
+    assert said and said.startswith("70% of the completions are cut") and "raise --rollout.completion-len" in said
+    assert answers.watch(nothing, 2, cut) is None and answers.watch(nothing, 1, whole) is None
+    assert answers.watch(lambda *_: "more", 1, cut) == f"{said}; more"
+    for record, blamed in ((cut, "last 3 steps: 70% of the completions are cut"), (whole, "better policy")):
+        starvation = Starvation(config.Pairs(patience=3), lambda _: [])
+        assert starvation.note(1, record) is None
+        assert blamed.replace("3", "2") in str(starvation.note(2, record))
+        with pytest.raises(UserError, match=blamed):
+            starvation.note(3, record)

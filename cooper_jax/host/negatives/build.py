@@ -32,6 +32,15 @@ _NO_PAIRS = (
     "(pairs.min_valid_rate): the assistant fails, and the reward model stands still; pairs/refused_... and "
     "assistant/... in metrics.jsonl count why"
 )
+MOST = 0.5
+"""Of a step's completions: so many cut are what is wrong with it."""
+_CUT = "{:.0%} of the completions are cut at their limit, and a cut one is never right; raise --rollout.completion-len"
+
+
+def cut_short(record: Mapping[str, float]) -> str:
+    """What to say of a step in which most completions were cut; else nothing."""
+    share = record.get("completion/truncated", 0.0)
+    return _CUT.format(share) if share > MOST else ""
 
 
 class Pair(NamedTuple):
@@ -176,6 +185,8 @@ class Starvation:
         patience, warn_at = self._cfg.patience, -(-self._cfg.patience // 2)
         for count, trouble in ((self._without_positive, _NO_POSITIVE), (self._without_pairs, _NO_PAIRS)):
             said = trouble.format(steps=count, rate=self._cfg.min_valid_rate)
+            if trouble is _NO_POSITIVE and (cut := cut_short(record)):
+                said = f"no completion of any question was right in the last {count} steps: {cut}"
             if trouble is _NO_PAIRS and (why := self._why()):
                 said += f"; the last trouble: {why}"
             if count >= patience:
