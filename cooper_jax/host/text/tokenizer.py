@@ -1,7 +1,8 @@
 """Tokenizers in Hugging Face folders: how a text, a chat and a completion become token ids, and back.
 
-`transformers` reads the folder and renders chats; ids come from its `tokenizers` backend, so that no option of the
-folder (truncation, padding, cleaning up of spaces) changes a text. Nothing is fetched and no code of the folder is run.
+`transformers` reads the folder; ids come from its `tokenizers` backend, so that no option of the folder (truncation,
+padding, cleaning up of spaces) changes a text. Nothing is fetched and no code of the folder is run, but for its chat
+template, in a process apart.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any
 
 from cooper_jax.config import UserError, path, require
 from cooper_jax.config.paths import copy_files, folder_here
+from cooper_jax.host.text.rendering import Refused, Renderer
 
 _VOCABULARY = ("tokenizer.json", "tokenizer.model", "vocab.json")
 FILES = (
@@ -58,6 +60,7 @@ class Tokenizer:
         before = self._backend.encode("", add_special_tokens=True).ids
         self.start_ids = tuple(i for i in before[:1] if i == self._hf.bos_token_id)
         self.chats = self._hf.chat_template is not None
+        self._render: Renderer | None = None
 
     def __len__(self) -> int:
         return self._size
@@ -76,7 +79,7 @@ class Tokenizer:
             f"the tokenizer in {self._folder} has no chat template; use --prompting.template plain, or the tokenizer "
             "of an instruction-tuned model",
         )
-        return _ids(self._backend, [self._render(chat) for chat in chats], special=True)
+        return _ids(self._backend, self._rendered(chats), special=True)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text alone: no bos, and what looks like a special token is spelt out."""
@@ -92,18 +95,22 @@ class Tokenizer:
             return
         copy_files(self._folder, folder, FILES)
 
-    def _render(self, chat: Sequence[tuple[str, str]]) -> str:
-        from jinja2 import TemplateError
-
-        messages = [{"role": role, "content": content} for role, content in chat]
+    def _rendered(self, chats: Sequence[Sequence[tuple[str, str]]]) -> list[str]:
+        """The chats by the folder's template."""
         try:
-            return self._hf.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, date_string=_DATE)
-        except (TemplateError, TypeError, ValueError) as error:
-            roles = ", ".join(role for role, _ in chat)
+            self._render = self._render or Renderer(
+                self._hf.get_chat_template(), {**self._hf.special_tokens_map, "date_string": _DATE}
+            )
+        except ValueError as error:  # several templates, and none is the default
+            raise UserError(f"the chat template of {self._folder}: {error}") from None
+        found = self._render([[{"role": role, "content": content} for role, content in chat] for chat in chats])
+        if isinstance(found, Refused):
+            roles = ", ".join(role for role, _ in chats[found.place])
             raise UserError(
-                f"the chat template of {self._folder} refuses the messages ({roles}): {error}; change "
+                f"the chat template of {self._folder} refuses the messages ({roles}): {found.reason}; change "
                 "prompting.system or the data, or use --prompting.template plain"
-            ) from None
+            )
+        return found
 
     def _stop_ids(self) -> tuple[int, ...]:
         """The tokenizer's eos first, since it ends a turn, then those of generation_config.json."""

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from folders import SPECIAL, TEXTS, tokenizer_folder
 from tokenizers import Tokenizer as Backend
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from cooper_jax.config import Prompting, UserError
-from cooper_jax.host.text import encode
+from cooper_jax.host.text import encode, rendering
 from cooper_jax.host.text.data import Message, Problem
 from cooper_jax.host.text.tokenizer import Tokenizer
 
@@ -244,3 +244,39 @@ def test_transformers_is_imported_only_where_it_is_used() -> None:
         "assert not {'transformers', 'torch', 'tensorflow_datasets'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{% set r = range(99999) | list %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}", "of computing"),
+        ("{{ 'x' * 10 ** 10 }}", "MemoryError"),
+        ("{% for i in range(9999) %}{{ 'x' * 1000 }}{% endfor %}", "its text is longer than 4,194,304 characters"),
+        ("{% for", "unexpected"),
+        ("{{ messages[0].content.__class__.__mro__[1].__subclasses__() }}", "unsafe|undefined"),
+    ],
+)
+def test_a_template_is_bounded(template: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In time, in memory, in what it writes; and a chat behind a bad one is rendered."""
+    monkeypatch.setattr(rendering, "SECONDS", 1.0)
+    guarded = "{% if messages[0].content == 'bad' %}" + template + "{% endif %}ok" if template != "{% for" else template
+    made = Tokenizer(tokenizer_folder(tmp_path / "a", "qwen", chat_template=guarded))
+    with pytest.raises(UserError, match=rf"the chat template of .* refuses the messages \(user\): .*({reason})"):
+        made.prompts([[Message("user", "bad")]], "chat")
+    if guarded != template:
+        assert made.prompts([[Message("user", "good")]] * 2, "chat") == made.encode_batch(["ok"]) * 2
+
+
+def test_templates_in_the_dialect_of_transformers(tmp_path: Path) -> None:
+    template = (
+        "{%- set ns = namespace(n=0) -%}\n{% for m in messages %}\n  {% if loop.first %}{% continue %}{% endif %}\n"
+        "{% generation %}{{ m | tojson }}{% set ns.n = ns.n + 1 %}{% endgeneration %}{{ ns.n }}{{ eos_token }}"
+        "{{ dict(a=1) }}{% endfor %}{{ tools is none }}{{ date_string }}"
+    )
+    folder = tokenizer_folder(tmp_path / "a", "qwen", chat_template=template)
+    chat = [Message("system", "<s>"), Message("user", "é\n'\"")]
+    theirs = PreTrainedTokenizerFast.from_pretrained(folder).apply_chat_template(
+        [message._asdict() for message in chat], tokenize=False, add_generation_prompt=True, date_string="26 Jul 2024"
+    )
+    made = Tokenizer(folder)
+    assert made._rendered([chat]) == [theirs]
