@@ -249,5 +249,5 @@ def test_a_run_with_an_assistant_behind_a_server(lucky: Config, capsys: pytest.C
         with pytest.raises(UserError, match="in each of the last 2 steps less than 10%"):
             cooper.train(cfg)
         said = capsys.readouterr().out
-        assert "warning, step 1: in each of the last 1 steps" in said
+        assert "warning, step 1: 94% of the completions are cut" in said and "; in each of the last 1 steps" in said
         assert "; the last trouble: an answer did not finish (finish_reason length); the run ends" in said

@@ -117,10 +117,17 @@ def _model(where: str) -> list[Any]:
     """What tells the weights in `where` from others: a run's checkpoints, or the files of a Hugging Face folder."""
     if hf.is_folder(where):
         weights = [file for file in path(where).iterdir() if file.suffix == ".safetensors"]
-        return sorted([file.name, file.stat().st_size, int(file.stat().st_mtime)] for file in weights)
+        return sorted([file.name, *_size_and_time(file.stat())] for file in weights)
     kept = path(where) / "checkpoints"
     return (
         [str(path(where)), *sorted(int(step.name) for step in kept.iterdir() if step.name.isdecimal())]
         if kept.is_dir()
         else []
     )
+
+
+def _size_and_time(about: Any) -> tuple[int, int]:
+    """Bytes, and seconds since 1970; an object store has its own words for them."""
+    if hasattr(about, "st_size"):
+        return about.st_size, int(about.st_mtime)
+    return about.length, int(about.mtime)
