@@ -121,9 +121,9 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
     timeline, ending = None, None
     once = Once()
     with hosts.together():
-        shown = training.shown
-        speaks = hosts.is_main()
-        made = log.Writer(training.dir, training.program, cfg.log, start, steps, shown) if speaks else log.Nowhere()
+        made = log.Nowhere()
+        if hosts.is_main():
+            made = log.Writer(training.dir, training.program, cfg.log, start, steps, training.shown)
     with (
         made as writer,
         Profile(path(training.dir) / "profile", start + 1 + WARM, cfg.profile) as profile,
