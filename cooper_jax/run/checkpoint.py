@@ -3,8 +3,7 @@
 import logging
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -33,7 +32,8 @@ class Checkpointer:
 
     def __init__(self, run_dir: str, keep: int, best: bool = False) -> None:
         self._folder = absolute(run_dir) / "checkpoints"
-        self._saving, self._quiet = 0, ExitStack()
+        self._saving = 0
+        _hush()
         newest = ocp.checkpoint_managers.LatestN(n=keep)
         highest = ocp.checkpoint_managers.BestN(get_metric_fn=_figure, n=1, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
@@ -105,7 +105,7 @@ class Checkpointer:
         for name, model in _models(like).items():
             _same_shapes(self._folder / str(step), name, model.params)
         try:
-            with _reading():
+            with jax.transfer_guard("allow"):
                 out = self._manager.restore(step, args=ocp.args.Composite(**items, cursor=ocp.args.JsonRestore()))
         except Exception as error:  # Orbax raises bare ones too.
             raise UserError(_unreadable(self._folder / str(step), error)) from error
@@ -115,7 +115,6 @@ class Checkpointer:
         return state, out["cursor"]["problems"]
 
     def __enter__(self) -> "Checkpointer":
-        self._quiet.enter_context(_quiet())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -127,8 +126,6 @@ class Checkpointer:
         require(problem is None or error is not None, problem or "")
         if problem:
             print(f"warning: {problem}", flush=True)  # beside the error that ends the run
-        else:
-            self._quiet.close()
 
 
 def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> Any:
@@ -137,6 +134,7 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
 
     Raises UserError: no checkpoint there, none of that model, damaged, or of other shapes.
     """
+    _hush()
     folder = absolute(run_dir) / "checkpoints"
     require(folder.is_dir(), f"{run_dir} holds no checkpoints; train that model first, or give another directory")
     with ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(best_fn=_figure)) as manager:
@@ -154,7 +152,7 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
             partial_restore=True,
         )
         try:
-            with _reading():
+            with jax.transfer_guard("allow"):
                 out = manager.restore(step, args=ocp.args.Composite(**{item: args}, cursor=ocp.args.JsonRestore()))
         except Exception as error:  # Orbax raises bare ones too.
             raise UserError(_unreadable(folder / str(step), error)) from error
@@ -164,36 +162,24 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
     return params
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
+@cache
+def _hush() -> None:
     """Where reading or writing fails, leave the telling to the error that we raise.
 
-    Orbax's threads print tracebacks of their own, of it and of what was under way and finds the event loop closed,
-    before the error and after it, and would bury it: after an error they stay quiet.
+    Orbax's threads print tracebacks of their own, of the failure and of what was under way and finds the event loop
+    closed. They come before our error or any time after it, so this holds for the rest of the process.
     """
     shown, unraisable = sys.excepthook, sys.unraisablehook
     late = lambda error: "Event loop is closed" in str(error)  # noqa: E731
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     sys.excepthook = lambda kind, error, tb: None if late(error) else shown(kind, error, tb)
     sys.unraisablehook = lambda args: None if late(args.exc_value) else unraisable(args)
-    ours = lambda record: _not_orbax_failing(record)  # noqa: E731 (one for each context: they nest)
-    for logger in loggers:
-        logger.addFilter(ours)
-    yield
-    sys.excepthook, sys.unraisablehook = shown, unraisable
-    for logger in loggers:
-        logger.removeFilter(ours)
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).addFilter(_not_orbax_failing)
 
 
 def _not_orbax_failing(record: logging.LogRecord) -> bool:
     where = record.pathname + record.getMessage()
     return not (record.exc_info and ("orbax" in where or "tensorstore" in where))
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    with _quiet(), jax.transfer_guard("allow"):
-        yield
 
 
 def _checksums(model: ModelState) -> dict[str, int]:
@@ -218,7 +204,7 @@ def _models(state: CooperState) -> dict[str, Any]:
 def _same_shapes(checkpoint: Path, item: str, like: Any) -> None:
     """Raise UserError naming the first weight whose shape differs, before anything is read."""
     try:
-        with _reading():
+        with jax.transfer_guard("allow"):
             metadata = ocp.PyTreeCheckpointHandler().metadata(epath.Path(checkpoint / item))
     except Exception as error:  # Orbax raises bare ones too.
         raise UserError(_unreadable(checkpoint, error)) from error
