@@ -118,7 +118,9 @@ class Evaluation:
     out: str = ""
     """Folder of the results; empty: the run that is evaluated or, of a Hugging Face folder, one beside it."""
     questions: int = 1024
-    """Held-out questions (all, if there are fewer); of a benchmark, all are asked."""
+    """Held-out questions (all, if there are fewer)."""
+    limit: int = 0
+    """Of each set, ask so many questions (or score so many texts), drawn by the seed; 0: all."""
     samples: int = 1
     """Completions of each question (avg@k); greedy decoding takes one."""
     batch: int = 256
@@ -133,6 +135,7 @@ class Evaluation:
         for name in ("questions", "samples", "batch"):
             value = getattr(self, name)
             require(value >= 1, f"evaluation.{name} = {value}: must be at least 1")
+        require(self.limit >= 0, f"evaluation.limit = {self.limit}: must not be negative; 0 asks all")
         require(
             len(self.temperatures) > 0 and min(self.temperatures) >= 0,
             f"evaluation.temperatures = {self.temperatures}: name at least one, none negative",

@@ -28,6 +28,8 @@ class Use(IntEnum):
     """Which labelled rows are replayed (step)."""
     HELD_OUT = 6
     """Which held-out questions are asked, where there are more than enough."""
+    LIMIT = 7
+    """Which rows of a benchmark are taken, where not all are."""
     SFT_EXAMPLES = 10
     """Questions and styles of the worked solutions."""
     SFT_BATCH = 11

@@ -11,6 +11,8 @@ from rich.text import Text
 
 from cooper_jax.config import Config, require, visible
 from cooper_jax.config.paths import require_folder
+from cooper_jax.device import keys
+from cooper_jax.device.keys import Use
 from cooper_jax.host.text import benchmarks, data, encode
 from cooper_jax.host.text.benchmarks import Labelled, Question
 from cooper_jax.mesh import hosts
@@ -46,12 +48,16 @@ def evaluate(cfg: Config) -> Result:
     named = [benchmarks.split_name(text) for text in cfg.evaluation.sets]
     names = [name for name, _ in named]
     require(len(names) == len(set(names)), f"evaluation.sets: {', '.join(names)}: name each once")
-    sets = {name: benchmarks.read(name, path) for name, path in named}
+    sets = {name: _drawn(benchmarks.read(name, path), cfg) for name, path in named}
     asked = {name: questions for name, questions in sets.items() if name in benchmarks.POLICY}
     records = _policy(cfg, asked) if asked or not sets else []
     labelled = {name: rows for name, rows in sets.items() if name in benchmarks.REWARD}
     records += _reward(cfg, labelled) if labelled else []
     return Result(evaluations.folder(cfg, "evaluation" if asked or not sets else "verifybench"), records)
+
+
+def _drawn(rows: list[Any], cfg: Config) -> list[Any]:
+    return data.sample(rows, cfg.evaluation.limit or len(rows), keys.generator(cfg.seed, Use.LIMIT))
 
 
 def _policy(cfg: Config, sets: dict[str, list[Question]]) -> list[dict[str, Any]]:

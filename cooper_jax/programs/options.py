@@ -31,8 +31,8 @@ FIRST: dict[str, tuple[str, ...]] = {
         "rollout.group", "policy.optim.lr",
     ),
     "evaluate": (
-        "dir", "evaluation.sets", "evaluation.questions", "evaluation.samples", "evaluation.temperatures",
-        "evaluation.top_p", "evaluation.batch", "rollout.completion_len", "verifier.extract", "seed",
+        "dir", "evaluation.sets", "evaluation.limit", "evaluation.questions", "evaluation.samples",
+        "evaluation.temperatures", "evaluation.top_p", "rollout.completion_len", "verifier.extract", "seed",
     ),
     "demo": (
         "steps", "policy.optim.lr", "reward.optim.lr", "pairs.on_policy", "verifier.blind", "evaluation.questions",

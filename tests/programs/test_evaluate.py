@@ -28,6 +28,20 @@ from cooper_jax.run.metrics import majority, pass_at, policy_figures, reward_fig
 R, W, U = RIGHT, WRONG, UNKNOWN
 
 
+def test_a_limit_draws_rows_by_the_seed(tiny_config: Config) -> None:
+    rows = list(range(40))
+    some = [
+        evaluate._drawn(rows, replace(tiny_config, seed=seed, evaluation=config.Evaluation(limit=9)))
+        for seed in (0, 0, 1)
+    ]
+    assert some[0] == some[1] != some[2]
+    assert len(set(some[0])) == 9
+    assert some[0] == sorted(some[0]) != rows[:9]
+    assert evaluate._drawn(rows, tiny_config) == rows
+    with pytest.raises(UserError, match=r"evaluation.limit = -1: must not be negative; 0 asks all"):
+        config.Evaluation(limit=-1)
+
+
 # Figures
 
 

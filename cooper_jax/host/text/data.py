@@ -101,10 +101,10 @@ def digest(items: Iterable[Problem | str]) -> str:
     return found.hexdigest()[:16]
 
 
-def sample(problems: Sequence[Problem], count: int, rng: np.random.Generator) -> list[Problem]:
-    """`count` of the problems (all, if there are fewer), drawn by `rng`, in their order."""
-    order = rng.permutation(len(problems))[:count]
-    return [problems[i] for i in sorted(order)]
+def sample(rows: Sequence[T], count: int, rng: np.random.Generator) -> list[T]:
+    """`count` of the rows (all, if there are fewer), drawn by `rng`, in their order."""
+    order = rng.permutation(len(rows))[:count]
+    return [rows[i] for i in sorted(order)]
 
 
 def _kept_back(problem: Problem, cfg: Data) -> bool:
