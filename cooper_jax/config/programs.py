@@ -49,9 +49,10 @@ class Annotate:
     """How many are sampled."""
     temperature: float = 1.0
     """Of their sampling."""
-    judge: Literal["lenient", "server", "mesh"] = "lenient"
+    judge: Literal["lenient", "server", "mesh", "none"] = "lenient"
     """lenient: the built-in task's second opinion, any stated answer; server: a model reading Yes or No; mesh: the same
-    on the mesh, by the likelier first token."""
+    on the mesh, by the likelier first token; none: the rule alone labels, where references are numbers that it reads
+    for certain."""
     server: Server = field(default_factory=lambda: Server(temperature=0.0))
     mesh: MeshModel = field(default_factory=MeshModel)
     prompt: str = JUDGE_PROMPT

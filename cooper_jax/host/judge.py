@@ -24,6 +24,8 @@ CHUNK = 1024
 """Rows judged at a time; a kill costs no more than a chunk, and a server's own cache saves most of that."""
 EXAMPLES = 3
 """Shown of each cell of the confusion matrix."""
+RULE_ALONE = "none, the rule alone"
+"""The judge's name where there is none."""
 SHOWN = 600
 """Characters of a completion in the report; of a longer one the end."""
 
@@ -121,6 +123,11 @@ def opinions(judge: Judge, rows: Sequence[Row], cache: Cache) -> Iterator[tuple[
         yield here.stop, [Opinion(*k) if k else None for k in kept]
 
 
+def echo(verdicts: Sequence[Verdict]) -> list[Opinion | None]:
+    """The rule's own verdicts in place of a second judge's opinions: the rule alone labels."""
+    return [Opinion(verdict.verdict, "the rule alone") for verdict in verdicts]
+
+
 def read_rows(path: str) -> list[Row]:
     """Completions to be labelled, from JSON or parquet with the columns question, reference_answer (or gold),
     completion and, optionally, finished. Raises UserError naming file, line and rule."""
@@ -168,7 +175,8 @@ def report(
     rows: Sequence[Row], verdicts: Sequence[Verdict], said: Sequence[Opinion | None], judge: str
 ) -> dict[str, Any]:
     """Figures of an annotation, as JSON can write them: what was kept and dropped, the confusion matrix of the
-    annotators with examples, and how far they agree where both know (Cohen's kappa; None if chance explains all)."""
+    annotators with examples, and how far they agree where both know (Cohen's kappa; None if chance explains all, or
+    where the rule alone labels)."""
     pairs = [(v.verdict, "none" if o is None else o.verdict) for v, o in zip(verdicts, said, strict=True)]
     counts = Counter(pairs)
     cells = []
@@ -178,6 +186,7 @@ def report(
         cells.append(Cell(rule, other, counts[rule, other], shown)._asdict())
     right, wrong = counts[RIGHT, RIGHT], counts[WRONG, WRONG]
     known = right + wrong + counts[RIGHT, WRONG] + counts[WRONG, RIGHT]
+    compared = known if judge != RULE_ALONE else 0
     return {
         "rows": len(rows),
         "kept": right + wrong,
@@ -188,8 +197,8 @@ def report(
         "dropped_rule_unknown": sum(n for (rule, _), n in counts.items() if rule == UNKNOWN),
         "dropped_judge_unknown": sum(n for (rule, o), n in counts.items() if rule != UNKNOWN and o == UNKNOWN),
         "dropped_judge_silent": sum(n for (rule, o), n in counts.items() if rule != UNKNOWN and o == "none"),
-        "agreement": (right + wrong) / known if known else None,
-        "kappa": _kappa(counts, known),
+        "agreement": (right + wrong) / compared if compared else None,
+        "kappa": _kappa(counts, compared),
         "judge": judge,
         "cells": cells,
     }

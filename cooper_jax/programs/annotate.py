@@ -36,8 +36,9 @@ class FromFile:
 
     out: str
     """Directory of labels.parquet, report.json, report.md and the judge's opinions; running again continues."""
-    judge: Literal["server", "mesh", "lenient"] = "server"
-    """server: a model reading Yes or No; mesh: the same, loaded here; lenient: the built-in task's second opinion."""
+    judge: Literal["server", "mesh", "lenient", "none"] = "server"
+    """server: a model reading Yes or No; mesh: the same, loaded here; lenient: the built-in task's second opinion;
+    none: the rule alone labels."""
     model: config.MeshModel = field(default_factory=config.MeshModel)
     """Of the judge "mesh"."""
     server: config.Server = field(default_factory=lambda: config.Annotate().server)
@@ -69,8 +70,8 @@ def annotate(cfg: Config) -> Result:
     require(
         cfg.annotate.judge != "lenient" or built_in,
         'the judge "lenient" reads the built-in task\'s "#N" alone, and would call all else wrong; take '
-        "--annotate.judge server or mesh, of a file --judge server or mesh (or --verifier.rule arithmetic, if it holds "
-        "that task)",
+        "--annotate.judge server, mesh or none, of a file --judge server, mesh or none (or --verifier.rule arithmetic, "
+        "if it holds that task)",
     )
     with machine.machine(cfg, **({} if cfg.annotate.rows else {"policy": cfg.policy})) as here:
         with hosts.together():
@@ -86,14 +87,21 @@ def _label(rows: Sequence[Row], here: Machine) -> Result:
     out = path(here.cfg.annotate.dir)
     jobs = [Job(row.problem.reference, row.completion, row.finished) for row in rows]
     pending = here.verifier.submit(hosts.split(jobs))
+    name, said = _second(rows, here) if here.cfg.annotate.judge != "none" else (judge.RULE_ALONE, [])
+    verdicts = [Verdict(*verdict) for verdict in hosts.joined(pending.result())]
+    said = said or judge.echo(verdicts)
+    with hosts.together():
+        return Result(out, _write(rows, verdicts, said, name, out) if hosts.is_main() else {})
+
+
+def _second(rows: Sequence[Row], here: Machine) -> tuple[str, list[Opinion | None]]:
+    """The second judge's name and opinions; the opinions in the first process alone."""
     with ExitStack() as stack:
         asked = _judge(here, stack)
         name, said = _opinions(asked, rows, here)
         if trouble := next(filter(None, hosts.gather(asked.trouble())), ""):
             print(f"warning: the judge met with trouble, at last: {trouble}", flush=True)
-    verdicts = [Verdict(*verdict) for verdict in hosts.joined(pending.result())]
-    with hosts.together():
-        return Result(out, _write(rows, verdicts, said, name, out) if hosts.is_main() else {})
+    return name, said
 
 
 def _opinions(other: Judge, rows: Sequence[Row], here: Machine) -> tuple[str, list[Opinion | None]]:

@@ -89,7 +89,7 @@ def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_the_lenient_judge_is_for_the_built_in_task(tiny_config: Config, tmp_path: Path) -> None:
     cfg = replace(tiny_config, data=config.Data(write(tmp_path / "real.jsonl", [{"question": "1+1?", "answer": "2"}])))
-    with pytest.raises(UserError, match=r"would call all else wrong; take --annotate.judge server or mesh"):
+    with pytest.raises(UserError, match=r"would call all else wrong; take --annotate.judge server, mesh or none"):
         annotate.annotate(cfg)
 
 
@@ -102,3 +102,18 @@ def test_a_label_that_is_missing_is_said(
     annotate.annotate_file(file, cfg)
     said = capsys.readouterr().out
     assert (f"no completion is labelled {missing}" in said) == bool(missing) == ("warning" in said)
+
+
+def test_the_rule_alone_may_label(tmp_path: Path) -> None:
+    rows = [
+        {"question": "1+1?", "reference_answer": "2", "completion": completion}
+        for completion in (r"\boxed{2}", r"\boxed{3}", r"\boxed{2.0}", "no answer")
+    ]
+    rows.append({"question": "x?", "reference_answer": r"\frac{1}", "completion": r"\boxed{1}"})
+    cfg = annotate.FromFile(str(tmp_path / "out"), "none", verifier=config.Verifier(workers=1))
+    figures = annotate.annotate_file(write(tmp_path / "rows.jsonl", rows), cfg).figures
+    kept = pq.read_table(tmp_path / "out" / "labels.parquet").to_pylist()
+    assert [(row["row"], row["label"]) for row in kept] == [(0, 1), (1, 0), (2, 1), (3, 0)]
+    assert {row["judged_by"] for row in kept} == {"none, the rule alone"}
+    assert figures["dropped_rule_unknown"] == 1
+    assert figures["agreement"] is None and figures["kappa"] is None
