@@ -51,8 +51,12 @@ def warm() -> None:
 def compare(gold: Text, answer: Text) -> bool | None:
     """True where the two are equal; None where that cannot be shown."""
     if gold.readings and answer.readings:
-        return exact.compare(gold, answer, _decide)
-    if gold.readings or not (_screened(answer.text, gold.text) and readable(gold)):
+        same = exact.compare(gold, answer, _decide)
+        if same is not None or not any(sign in gold.text for sign in _OPERATORS):
+            return same
+    elif gold.readings:
+        return None
+    if not (_screened(answer.text, gold.text) and readable(gold)):
         return None
     return True if _same_latex(gold.text, answer.text) else None
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from cooper_jax.host.verifier.mathematics.algebra.numeric import PRECISION, close, mp, value_at, values
 from cooper_jax.host.verifier.mathematics.algebra.ratio import Frozen, Ratio, atoms, functions_in, symbols
-from cooper_jax.host.verifier.mathematics.algebra.sums import I_PI, E, Mono, Poly, negative, plus, times
+from cooper_jax.host.verifier.mathematics.algebra.sums import ENDLESS, I_PI, E, Mono, Poly, negative, plus, times
 
 
 def equal(a: Ratio, b: Ratio) -> bool | None:
@@ -24,6 +24,8 @@ def equal(a: Ratio, b: Ratio) -> bool | None:
 
 def clearly_different(a: Ratio, b: Ratio) -> bool:
     """Whether the values differ, far beyond rounding, at every probe at which all variables are positive."""
+    if ENDLESS in symbols(a) | symbols(b):
+        return False  # 1 + x + ... and 1 + x + x^2 + ... may go on alike
     if symbols(a) | symbols(b) and "log" in functions_in(a) ^ functions_in(b):
         return False
     bases = (10, mp.e, 2) if "log" in functions_in(a) | functions_in(b) else (10,)
@@ -79,4 +81,4 @@ def _cleared(poly: Poly) -> Poly:
 
 def _independent(m: Mono) -> bool:
     """Whether monomials of this kind, if different, are linearly independent over the rationals."""
-    return all(a[0] in ("p", "v", "pi", "i") for a, _ in m)
+    return all(a[0] in ("p", "v", "pi", "i") and a != ("v", ENDLESS) for a, _ in m)

@@ -34,6 +34,8 @@ E: Atom = ("e",)
 I: Atom = ("i",)  # noqa: E741
 LOG: Atom = ("log",)
 """Of base 10, e or 2, as the author likes."""
+ENDLESS = "…"
+"""The variable that stands for what a sum goes on with."""
 I_PI: Mono = frozenset([(I, Fraction(1)), (PI, Fraction(1))])
 UNIT: Poly = {ONE: Fraction(1)}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable, fresh
 from cooper_jax.host.verifier.mathematics.answers.brackets import bracketed, builds, pair
-from cooper_jax.host.verifier.mathematics.answers.environments import environment, scaled
+from cooper_jax.host.verifier.mathematics.answers.environments import environment
 from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Answer,
     Based,
@@ -15,6 +15,7 @@ from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Infinite,
     Named,
     Reading,
+    Table,
     Value,
     Words,
 )
@@ -25,6 +26,7 @@ from cooper_jax.host.verifier.mathematics.answers.phrases import phrase
 from cooper_jax.host.verifier.mathematics.answers.quantities import noted, quantity
 from cooper_jax.host.verifier.mathematics.answers.relations import relation
 from cooper_jax.host.verifier.mathematics.answers.sets import set_operation
+from cooper_jax.host.verifier.mathematics.answers.vectors import combination, determinants
 from cooper_jax.host.verifier.mathematics.reading.commas import variants
 from cooper_jax.host.verifier.mathematics.reading.dress import undressed
 from cooper_jax.host.verifier.mathematics.reading.numerals import based
@@ -126,12 +128,11 @@ def _thing(toks: Sequence[Token]) -> Answer:
     if first.kind == "domain" and len(toks) == 1:
         return Words(f"the set {first.text}")
     start = next((i for i, t in enumerate(toks) if t.kind == "begin"), -1)
-    if start == 0:
-        return environment(toks, _statement)
-    if start > 0 and not any(t.kind == "begin" for t in toks[start + 1 :]):
-        return scaled(toks[:start], environment(toks[start:], _statement))
-    infinite = [t for t in toks if t.kind == "infty"]
-    if infinite:
+    if start == 0 and (several := environment(toks, _statement)):
+        return several
+    if start >= 0:
+        return quantity(toks) if determinants(toks) else Table(combination(toks))
+    if any(t.kind == "infty" for t in toks) and not any(t.kind == "big" for t in toks):
         if len(toks) > 2 or (len(toks) == 2 and toks[0].text not in ("+", "-")) or toks[-1].kind != "infty":
             raise Unreadable("arithmetic with infinity")
         if toks[0].kind == "pm":

@@ -34,8 +34,8 @@ def quantity(toks: Sequence[Token]) -> Answer:
     while end > 0 and _in_unit(toks, end - 1):
         end -= 1
     head, tail = toks[:end], toks[end:]
-    # cos 60°, 10% + 20%: the sign behind belongs to what stands next to it alone.
-    called = any(t.kind in ("fn", "percent") for t in head)
+    # cos 60°, 10% + 20%: the sign behind belongs to what stands next to it alone; a unit to all, as in 2 cos t cm.
+    called = any(t.kind in ("fn", "percent") for t in head) and not _measures(tail)
     while tail and (called or tail[0].kind not in ("text", "word", "percent", "degree", "money", "prime")):
         head, tail = [*head, tail[0]], tail[1:]
     if tail and head:
@@ -138,6 +138,14 @@ def _numeric(toks: list[Token]) -> bool:
     """Whether these are a number and words behind it."""
     rest = [t for t in toks if t.kind != "word"]
     return bool(rest) and all(t.kind in ("num", "frac", "open", "close", "sqrt", "op", "money") for t in rest)
+
+
+def _measures(tail: list[Token]) -> bool:
+    """Whether these are an upright unit, of other things than angles."""
+    if not tail or tail[0].kind != "text" or not tail[0].gap:
+        return False
+    found = unit(_unit_text(tail))
+    return bool(found.dimensions) and not {"angle", "radian"} & dict(found.dimensions).keys()
 
 
 def _unit_text(toks: Sequence[Token]) -> str:

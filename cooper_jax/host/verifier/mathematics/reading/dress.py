@@ -38,8 +38,9 @@ def undressed(text: str) -> str:
             break
     out = _BRACE.sub(r"\\begin{cases}\3\\end{cases}", out)
     out = re.sub(r"(?<!\\)\\[()\[\]](?!\d*(pt|em|ex|cm)\])", " ", out)
-    if len(re.findall(r"(?<!\\)\$", out)) % 2 == 0:
-        out = re.sub(r"(?<!\\)\$", " ", out)
+    if len(parts := re.split(r"(?<!\\)\$", out)) % 2:
+        # Between two formulas with nothing else there one statement ends.
+        out = " ".join("~" if 0 < i < len(parts) - 1 and not i % 2 and p.isspace() else p for i, p in enumerate(parts))
     return respelled(re.sub(r"\\+boxed\s*(?=\{)", "", out).strip().rstrip("."))
 
 

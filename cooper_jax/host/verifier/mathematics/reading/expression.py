@@ -17,10 +17,11 @@ from cooper_jax.host.verifier.mathematics.algebra.ratio import (
     number,
     variable,
 )
-from cooper_jax.host.verifier.mathematics.algebra.sums import PI, Unreadable
+from cooper_jax.host.verifier.mathematics.algebra.sums import ENDLESS, PI, Unreadable
 from cooper_jax.host.verifier.mathematics.reading.calls import called, lone
 from cooper_jax.host.verifier.mathematics.reading.cursor import Cursor
-from cooper_jax.host.verifier.mathematics.reading.grid import grid
+from cooper_jax.host.verifier.mathematics.reading.grid import enclosed, grid, matrix_next
+from cooper_jax.host.verifier.mathematics.reading.series import series
 from cooper_jax.host.verifier.mathematics.reading.tokens import Token
 
 _CLOSE = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
@@ -33,7 +34,7 @@ class Reader(Cursor):
     def __init__(self, tokens: Sequence[Token], loose: bool = False, sign: str = "") -> None:
         super().__init__(tokens)
         self.loose, self.sign, self.slash = loose, sign, False
-        self._bars, self._powered = 0, False
+        self._bars, self._powered, self._endless = 0, False, False
 
     def whole(self) -> Ratio:
         """The value of all tokens. Raises Unreadable where some are left."""
@@ -44,12 +45,24 @@ class Reader(Cursor):
 
     def sum(self) -> Ratio:
         """term + term - term ..."""
-        total = self._term()
+        total, terms, endless = self._term(), 1, False
         while self._sign_next():
             negative = self._is_negative(self.next())
-            term = self._term()
-            total = add(total, neg(term) if negative else term)
+            goes_on = (token := self.peek()) is not None and token.kind == "dots"
+            term = self._rest() if goes_on else self._term()
+            total, terms = add(total, neg(term) if negative else term), terms + 1
+            endless |= goes_on
+        if endless and len(total.num) != terms:  # 1 + 2 + 3 + ..., 1 + 5 + ...
+            raise Unreadable("a sum that goes on, of terms that may be another's")
         return total
+
+    def _rest(self) -> Ratio:
+        """What a sum goes on with."""
+        self.next()
+        if self._endless or ((after := self.peek()) and after.kind != "close" and not self._sign_next()):
+            raise Unreadable("dots within an expression")
+        self._endless = True
+        return variable(ENDLESS)
 
     def _sign_next(self) -> bool:
         token = self.peek()
@@ -231,6 +244,10 @@ class Reader(Cursor):
         if kind == "open":
             return self._bracketed(token)
         if kind == "bar":
+            if matrix_next(self):
+                rows = enclosed(self, self._cell)
+                self.expect("bar", "|")
+                return determinant(rows)
             self._bars += 1
             value = self.sum()
             self.expect("bar", "|")
@@ -245,9 +262,11 @@ class Reader(Cursor):
         if kind == "sqrt":
             return self._root()
         if kind == "fn":
+            if token.text == "det" and matrix_next(self):
+                return determinant(enclosed(self, self._cell))
             return self._function(token.text)
         if kind == "big":
-            return self._big(token.text)
+            return series(self, token.text, self.sum, self._script, self._product)
         if kind == "begin":
             name, rows = self.matrix()
             if name != "vmatrix":
@@ -374,23 +393,9 @@ class Reader(Cursor):
             value = mul(value, self._factor())
         return [value]
 
-    def _big(self, name: str) -> Ratio:
-        """A sum or product over an index, kept as it stands: equal only to the same one."""
-        index, low, high = "", number(0), number(0)
-        for _ in range(2):
-            token = self.next()
-            if token.text == "_":
-                self.expect("open", "{")
-                index = self.next().text
-                self.expect("rel", "=")
-                low = self.sum()
-                self.expect("close", "}")
-            elif token.text == "^":
-                high = self._script()
-            else:
-                raise Unreadable(f"{name} without bounds")
-        return atom(("f", f"{name} {index}", *args_key([low, high, self._product()])))
-
     def matrix(self) -> tuple[str, Matrix]:
         """The rest of `\\begin{name} ... \\end{name}`."""
-        return grid(self, lambda cell: Reader(cell, self.loose).whole())
+        return grid(self, self._cell)
+
+    def _cell(self, tokens: Sequence[Token]) -> Ratio:
+        return Reader(tokens, self.loose).whole()

@@ -48,6 +48,25 @@ def grid(at: Cursor, worth: Callable[[list[Token]], Ratio]) -> tuple[str, Matrix
     return name, tuple(map(tuple, rows))
 
 
+def matrix_next(at: Cursor) -> bool:
+    """Whether a matrix comes next, or brackets with one in them."""
+    token = at.peek()
+    return token is not None and "begin" in (token.kind, at.ahead().kind if token.text in ("(", "[") else "")
+
+
+def enclosed(at: Cursor, worth: Callable[[list[Token]], Ratio]) -> Matrix:
+    """The matrix that comes next, with the brackets around it."""
+    token = at.next()
+    if token.kind == "open":
+        at.next()
+    name, rows = grid(at, worth)
+    if name == "vmatrix":
+        raise Unreadable("a determinant of a number")
+    if token.kind == "open":
+        at.expect("close", {"(": ")", "[": "]"}[token.text])
+    return rows
+
+
 def _environment(at: Cursor) -> str:
     """Take a name in braces, as behind `\\begin`, without its star."""
     at.expect("open", "{")

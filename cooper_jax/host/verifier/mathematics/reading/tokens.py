@@ -174,7 +174,7 @@ def _text(content: str, command: str, out: list[Token], depth: int, gap: int) ->
     """`\\text{...}`: words stay one token; numbers, single letters, conjunctions and mathematics are read on."""
     bare = re.sub(r"~|\\[ ,;:!]", " ", content).strip()
     after_number = bool(out) and out[-1].kind in ("num", "close", "degree", "percent")
-    after_unit = len(out) > 1 and out[-1].text in ("/", "*") and out[-2].kind == "text"
+    after_unit = len(out) > 1 and out[-1].text in ("/", "*", "-") and out[-2].kind == "text"
     conjunction = re.fullmatch(r"[,;\s]*(and|or)[,;\s]*", bare)
     if conjunction:
         out.append(Token("sep", conjunction[1], True))
@@ -184,6 +184,8 @@ def _text(content: str, command: str, out: list[Token], depth: int, gap: int) ->
         out.append(Token("degree" if bare[0] == "d" else "percent", "", gap))
     elif re.fullmatch(r"(infinity|infty)", bare, re.IGNORECASE):
         out.append(Token("infty", "", gap))
+    elif bare in ("min", "mins", "sec", "secs") and (after_number or after_unit) and command in UPRIGHT:
+        out.append(Token("text", bare, gap))
     elif bare in FUNCTIONS and command in ("operatorname", "mathrm"):
         out.append(Token("fn", FUNCTIONS[bare], gap))
     elif (after_number or after_unit) and command in UPRIGHT and _is_unit(bare):

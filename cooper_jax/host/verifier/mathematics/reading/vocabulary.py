@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     **{"N": ("domain", "N"), "Q": ("domain", "Q"), "C": ("domain", "C"), "newline": ("row", ""), "cr": ("row", "")},
     **{"textdollar": ("money", "$"), "pounds": ("money", "£"), "textsterling": ("money", "£"), "euro": ("money", "€")},
     **{"texteuro": ("money", "€"), "yen": ("money", "¥"), "textyen": ("money", "¥"), "textcent": ("money", "¢")},
+    **{"cdots": ("dots", "…"), "ldots": ("dots", "…"), "dots": ("dots", "…"), "dotsb": ("dots", "…")},
     **{"cent": ("money", "¢"), "textdegree": ("degree", ""), "textpercent": ("percent", "")},
     **{"varepsilon": ("var", "epsilon"), "varphi": ("var", "phi"), "vartheta": ("var", "theta")},
 }
