@@ -1,11 +1,13 @@
 """The rule: right, wrong or unknown, for a completion and its reference. No processes and no clock: see `pool`."""
 
+import re
 from dataclasses import replace
 from functools import lru_cache
 
 from cooper_jax.config import Extraction
 from cooper_jax.host.verifier.mathematics import exact, symbolic
 from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Colon, Group, Words
+from cooper_jax.host.verifier.mathematics.answers.relations import APPROXIMATE
 from cooper_jax.host.verifier.mathematics.exact import Text
 from cooper_jax.host.verifier.mathematics.extract import has_box, has_phrase, last_number, stated_answer
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
@@ -73,7 +75,17 @@ def _reference(gold: str) -> Text:
     whole = exact.text(gold) if len(gold) < 400 and "boxed" not in gold else None
     if whole is not None and whole.readings and not (_prose(whole) and (len(gold) > 40 or has_phrase(gold))):
         return whole
-    return _stated(stated_answer(gold, "auto") or gold, has_box(gold))[-1]
+    found = _stated(stated_answer(gold, "auto") or gold, has_box(gold))[-1]
+    if found.reason != APPROXIMATE or not all(_DECIMAL.match(found.text, m.end()) for m in _SIGN.finditer(found.text)):
+        return found
+    # Where nothing but a decimal is stated, as in `x \\approx 2.71`, it is what was asked for.
+    rounded = exact.text(_SIGN.sub("=", _LEADING_SIGN.sub("", found.text)))
+    return replace(rounded, plain=found.plain) if rounded.readings else found
+
+
+_SIGN = re.compile(r"\\(?:approx|thickapprox|simeq)(?![A-Za-z])|≈")
+_DECIMAL = re.compile(r"[\s$({\[\\-]*(?:left|right|infty|[(,]|\s|\\|-|\$)*\d*\.\d")
+_LEADING_SIGN = re.compile(rf"^[\s$(\\\[]*(?:{_SIGN.pattern})")
 
 
 def _stated(answer: str, boxed: bool) -> list[Text]:

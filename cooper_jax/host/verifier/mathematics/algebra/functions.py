@@ -18,7 +18,7 @@ from cooper_jax.host.verifier.mathematics.algebra.ratio import (
     neg,
     number,
 )
-from cooper_jax.host.verifier.mathematics.algebra.sums import LOG, UNIT, E, Mono, TooBig, Unreadable
+from cooper_jax.host.verifier.mathematics.algebra.sums import LOG, PI, UNIT, E, Mono, TooBig, Unreadable
 
 MAX_CHOSEN = 6
 """k of a binomial coefficient of n and k that is a polynomial in n."""
@@ -67,6 +67,8 @@ def _even(name: str) -> Callable[[Ratio], Ratio | None]:
     def even(x: Ratio) -> Ratio | None:
         if not x.num:
             return number(1 if name == "cos" else 0)
+        if name == "cos" and (turns := _quarters(x)) is not None:
+            return number((1, 0, -1, 0)[turns])
         if name == "abs":
             value = real(x)
             if value is not None:
@@ -82,11 +84,21 @@ def _odd(name: str) -> Callable[[Ratio], Ratio | None]:
     def odd(x: Ratio) -> Ratio | None:
         if not x.num:
             return number(0)
+        if name == "sin" and (turns := _quarters(x)) is not None:
+            return number((0, 1, 0, -1)[turns])
         plus, flipped = _signed(x)
         out = atom(("f", name, Frozen(plus)))
         return neg(out) if flipped else out
 
     return odd
+
+
+def _quarters(x: Ratio) -> int | None:
+    """How many quarters of a turn `x` is, whole turns left out; None where they are not whole."""
+    if x.den != UNIT or x.num.keys() != {frozenset([(PI, Fraction(1))])}:
+        return None
+    (turns,) = (2 * c for c in x.num.values())
+    return int(turns) % 4 if turns.denominator == 1 else None
 
 
 def _signed(x: Ratio) -> tuple[Ratio, bool]:

@@ -91,7 +91,10 @@ def _atom_value(a: Atom, at: dict[str, Any]) -> Any:
         return _power_value(*args)
     if max(abs(x) for x in args) > _LARGE:
         raise Unreadable("an argument out of range")
-    return _NUMERIC[a[1]](*args)
+    value = _NUMERIC[a[1]](*args)
+    if abs(value) < mp.ldexp(1, -PRECISION // 2) < abs(args[0]):
+        raise Unreadable("cancellation")  # sin of what may be 22 pi: nothing, as far as can be told
+    return value
 
 
 def known(value: Any | None) -> Any:

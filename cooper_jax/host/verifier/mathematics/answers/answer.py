@@ -15,6 +15,7 @@ from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Infinite,
     Named,
     Reading,
+    Region,
     Table,
     Value,
     Words,
@@ -24,6 +25,7 @@ from cooper_jax.host.verifier.mathematics.answers.names import labelled, said
 from cooper_jax.host.verifier.mathematics.answers.parts import conjunction, matching, split, statements, stripped
 from cooper_jax.host.verifier.mathematics.answers.phrases import phrase
 from cooper_jax.host.verifier.mathematics.answers.quantities import noted, quantity
+from cooper_jax.host.verifier.mathematics.answers.regions import region
 from cooper_jax.host.verifier.mathematics.answers.relations import relation
 from cooper_jax.host.verifier.mathematics.answers.sets import set_operation
 from cooper_jax.host.verifier.mathematics.answers.vectors import combination, determinants
@@ -84,6 +86,8 @@ def _statement(toks: Sequence[Token]) -> Answer:
         toks = [t._replace(text={"lor": "or", "land": "and"}[t.text]) if t.text in ("lor", "land") else t for t in toks]
     if label := labelled(toks):
         return Named(said(toks[0].text), _statement(toks[label:]), False)
+    if (twice := _restated(toks)) is not None:
+        return twice
     if builds(toks):
         return bracketed([Token("open", "\\{"), *toks, Token("close", "\\}")], _statement)
     if len(parts := statements(toks)) > 1:
@@ -97,6 +101,20 @@ def _statement(toks: Sequence[Token]) -> Answer:
     if len(parts := split(toks, "sep", ",", "and")) > 1:
         return listed([_statement(p) for p in parts])
     return relation(toks, _statement, _colon)
+
+
+def _restated(toks: Sequence[Token]) -> Answer | None:
+    """An inequality with the same region as an interval behind a colon, as in `x < 1: (-oo, 1)`; None elsewhere."""
+    parts = split(toks, "rel", ":")
+    if len(parts) != 2 or parts[1][0].kind != "open" or not any(t.text in _ORDERS for t in parts[0]):
+        return None
+    first, again = _statement(parts[0]), region(_statement(parts[1]))
+    if not isinstance(first, Region) or again is None or again.intervals != first.intervals:
+        raise Unreadable("an inequality and another region")
+    return first
+
+
+_ORDERS = ("<", "<=", ">", ">=")
 
 
 def _colon(toks: Sequence[Token]) -> Answer:

@@ -34,8 +34,9 @@ def bracketed(toks: Sequence[Token], statement: Read) -> Answer:
             raise Unreadable("brackets do not match")
         return statement(inside)
     answers = tuple(statement(i) for i in items)
-    if any(isinstance(a, Group) and a.kind == "," for a in answers):
-        raise Unreadable("a plus-minus inside a tuple")
+    several = [i for i, a in enumerate(answers) if isinstance(a, Group) and a.kind == ","]
+    if several:
+        return _each(answers, several, left + right)
     names = [a.name for a in answers if isinstance(a, Named) and not a.loose]
     if len(set(names)) == len(answers):
         return System(tuple(names), tuple(a.value for a in answers if isinstance(a, Named)), False)
@@ -44,6 +45,15 @@ def bracketed(toks: Sequence[Token], statement: Read) -> Answer:
     if left + right not in ("()", "[]"):
         raise Unreadable("brackets do not match")
     return Group(left, answers)
+
+
+def _each(answers: tuple[Answer, ...], several: list[int], brackets: str) -> Answer:
+    """The points that (1, +-2) stands for."""
+    found = answers[several[0]]
+    if len(several) > 1 or brackets != "()" or not isinstance(found, Group) or len(found.items) != 2:
+        raise Unreadable("a plus-minus inside a tuple")
+    points = [tuple(x if i == several[0] else a for i, a in enumerate(answers)) for x in found.items]
+    return Group(",", tuple(Pair("(", *p, ")") if len(p) == 2 else Group("(", p) for p in points))
 
 
 def builds(toks: Sequence[Token]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cooper_jax.host.verifier.mathematics.algebra.equality import equal, probes_agree
 from cooper_jax.host.verifier.mathematics.algebra.numeric import real
 from cooper_jax.host.verifier.mathematics.algebra.ratio import add, neg, number, symbols, variable
-from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
+from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable
 from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Answer,
     Based,
@@ -44,6 +44,8 @@ def equation(parts: list[Sequence[Token]], statement: Read) -> Answer:
         if isinstance(value, Value) and not symbols(value.ratio):
             return Named(tail[0], value, True)
     value = _product(statement(last))
+    if head is None and len(parts) == 2 and (opaque := _opaque(parts[0], statement)):
+        return Named(opaque, value, False, parts[0][0].text not in (r"\lim", r"\int"))
     middle = [_product(statement(p)) for p in parts[(1 if head else 0) : -1]]
     if head is not None:
         return _named(head, middle, value, parts)
@@ -60,7 +62,7 @@ def equation(parts: list[Sequence[Token]], statement: Read) -> Answer:
         return value
     if any(m != value for m in middle[:-1]):
         raise Unreadable("an equation of unlike things")
-    return value if middle[-1] == value else Named(_spelled(parts[0]), value, False, not _inverse(parts[0]))
+    return value if middle[-1] == value else Named(spelled(parts[0]), value, False, not _inverse(parts[0]))
 
 
 def _named(head: tuple[str, bool], middle: list[Answer], value: Answer, parts: list[Sequence[Token]]) -> Answer:
@@ -89,13 +91,27 @@ def _is_name(a: Answer) -> bool:
     return isinstance(a, Value) and any(a.ratio == variable(name) for name in symbols(a.ratio))
 
 
-def _spelled(toks: Sequence[Token]) -> str:
-    return "".join(t.text for t in toks if t.text not in ("{", "}"))
+def _opaque(toks: Sequence[Token], statement: Read) -> str:
+    """How a left side is spelled that cannot be read, as a limit; empty for one that can, or that has words in it."""
+    if any(t.kind in ("text", "money") or (t.kind == "word" and len(t.text) > 2) for t in toks):
+        return ""
+    try:
+        statement(toks)
+    except TooBig:
+        raise
+    except Unreadable:
+        return spelled(toks)
+    return ""
+
+
+def spelled(toks: Sequence[Token]) -> str:
+    """The tokens as they stand, as a name."""
+    return " ".join(t.text or t.kind for t in toks)
 
 
 def _inverse(toks: Sequence[Token]) -> bool:
     """Whether this is A^{-1} or A^T, which is a name like any other."""
-    return toks[0].kind == "var" and _spelled(toks[1:]) in ("^-1", "^T")
+    return toks[0].kind == "var" and "".join(t.text for t in toks[1:]) in ("^{-1}", "^-1", "^T", "^{T}")
 
 
 def _product(a: Answer) -> Answer:

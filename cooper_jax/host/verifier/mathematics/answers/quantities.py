@@ -8,7 +8,7 @@ from math import prod
 
 from cooper_jax.host.verifier.mathematics.algebra.ratio import div, mul, number
 from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
-from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Group, Value, Words
+from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Group, Named, Value, Words
 from cooper_jax.host.verifier.mathematics.reading.expression import Reader
 from cooper_jax.host.verifier.mathematics.reading.tokens import Token
 from cooper_jax.host.verifier.mathematics.reading.units import PLAIN, Unit, unit
@@ -60,11 +60,14 @@ def quantity(toks: Sequence[Token]) -> Answer:
     times = prod(_COUNTS.get(w.removesuffix("s"), 1) for w in words)
     words = [w for w in words if w.removesuffix("s") not in _COUNTS]
     found = unit(" ".join(words)) if words else None
-    if found is not None and found.name and (RESERVATION.search(found.name) or ODD.search(" ".join(names))):
+    qualified = found is not None and found.name and RESERVATION.search(found.name)
+    if found is not None and found.name and (ODD.search(" ".join(names)) or (qualified and len(names) > 1)):
         raise Unreadable("a number with a reservation")
     if any(t.kind == "pm" for t in head):
         if sum(t.kind == "pm" and t.text == "+" for t in head) > 1:
             raise Unreadable("several plus-minus signs")
+        if qualified:
+            raise Unreadable("a number with a reservation")
         both = tuple(Value(Reader(head, sign=s).whole(), unit=found, percent=percent) for s in "+-")
         return Group(",", both)
     reader = Reader(head)
@@ -76,7 +79,13 @@ def quantity(toks: Sequence[Token]) -> Answer:
         ratio = mul(ratio, number(times))
     if percent:
         ratio = div(ratio, number(100))
-    return Value(ratio, *_digits(head), found, glued, percent, other, any("." in t.text for t in head))
+    value = Value(ratio, *_digits(head), None if qualified else found, glued, percent, other, _inexact(head))
+    # `3 odd` is 3 to nobody but another `3 odd`.
+    return Named(f"{found.name}:", value, False, True) if qualified and found else value
+
+
+def _inexact(toks: list[Token]) -> bool:
+    return any("." in t.text for t in toks)
 
 
 _NOTED = re.compile(r"(-?(?:\d[\d.,/:]*)?\d)\s+\(([A-Za-z][A-Za-z .,'/-]{0,60})\)")
@@ -126,6 +135,8 @@ def _in_unit(toks: list[Token], i: int) -> bool:
             len(t.text) > 2 and t.gap > 0 and i > 0 and _numeric(toks[:i]))  # fmt: skip
     if t.kind == "num":
         return i > 1 and toks[i - 1].text == "^" and toks[i - 2].kind in ("text", "word") and _in_unit(toks, i - 2)
+    if t.text == "-" and t.kind == "op" and 0 < i < len(toks) - 1 and toks[i - 1].kind == toks[i + 1].kind == "text":
+        return True  # N-m
     if t.text in ("^", "/", "*") and t.kind == "op":
         return 0 < i < len(toks) - 1 and _in_unit(toks, i - 1)
     if t.kind in ("open", "close") and t.text in "{}":
@@ -149,7 +160,7 @@ def _measures(tail: list[Token]) -> bool:
 
 
 def _unit_text(toks: Sequence[Token]) -> str:
-    return " ".join("degree" if t.kind == "degree" else t.text for t in toks)
+    return " ".join("degree" if t.kind == "degree" else "*" if t.text == "-" else t.text for t in toks)
 
 
 def _digits(toks: Sequence[Token]) -> tuple[int, Fraction]:

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 
 from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
 from cooper_jax.host.verifier.mathematics.answers.approximations import approximates
-from cooper_jax.host.verifier.mathematics.answers.equations import equation
+from cooper_jax.host.verifier.mathematics.answers.equations import equation, spelled
 from cooper_jax.host.verifier.mathematics.answers.inequalities import inequality
 from cooper_jax.host.verifier.mathematics.answers.kinds import Answer, Equation, Infinite, Named, Value, Words
 from cooper_jax.host.verifier.mathematics.answers.names import name_of
 from cooper_jax.host.verifier.mathematics.answers.parts import Read, bracket_depths, split
 from cooper_jax.host.verifier.mathematics.reading.tokens import Token
+
+
+APPROXIMATE = "only approximately"
+"""Why `\\approx 42` is not read: a reference may say so, an answer may not."""
 
 
 def relation(toks: Sequence[Token], statement: Read, unrelated: Read) -> Answer:
@@ -33,7 +37,16 @@ def relation(toks: Sequence[Token], statement: Read, unrelated: Read) -> Answer:
         return equation(parts, statement)
     if kinds <= {"<", "<=", ">", ">="} or (kinds == {"!="} and len(parts) == 2):
         return inequality([s.text for s in signs], parts, statement)
+    if len(parts) == 2 and all(parts) and kinds <= _NAMED:
+        same = kinds == {"=="}  # y == 0 everywhere; what is a number by a modulus is not known.
+        if same and [t.kind for t in parts[1] if t.text != "-"] != ["num"]:
+            raise Unreadable("a congruence")
+        return Named(f"{spelled(parts[0])} {signs[0].text}", statement(parts[1]), False, not same)
     raise Unreadable("relations of several kinds")
+
+
+_NAMED = {"==", "subset", "supset", "subseteq", "supseteq", "perp", "parallel"}
+"""Relations that stand between two names, and are compared with what stands before them."""
 
 
 def _parts(toks: Sequence[Token]) -> list[Sequence[Token]]:
@@ -52,14 +65,14 @@ def _approximate(toks: Sequence[Token], parts: list[Sequence[Token]], statement:
     signs = [i for i in signs if toks[i].text != ":"]
     first = next(k for k, i in enumerate(signs) if toks[i].text == "~")
     if not parts[0]:
-        raise Unreadable("only approximately")
+        raise Unreadable(APPROXIMATE)
     if not parts[-1]:
         raise Unreadable("approximately nothing")
     if any(toks[i].text not in ("~", "=") for i in signs):
         raise Unreadable("relations of several kinds")
     exact = statement(toks[: signs[first]])
     if (len(parts) == 2 and name_of(parts[0])) or isinstance(exact, Equation | Words):
-        raise Unreadable("only approximately")
+        raise Unreadable(APPROXIMATE)
     for part in parts[first + 1 :]:
         approximates(exact, statement(part))
     return exact

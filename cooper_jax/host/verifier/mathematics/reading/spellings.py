@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 
 from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
 
@@ -64,6 +65,20 @@ def _counted(found: re.Match[str]) -> str:
     return found[1] if end == own else found[0]
 
 
+_PRIME = r"(?:\^\s*\{?\s*\\prime\s*\}?|')"
+_PRIMES = r"(?:\^\s*\{?\s*\\prime\s*\\prime\s*\}?|''|\")"
+_MINUTES = re.compile(
+    rf"(?<![\d.])(\d{{1,4}})\s*(?:\^\s*\{{?\s*\\circ\s*\}}?|\\degree)\s*(\d{{1,2}}(?:\.\d{{1,6}})?)\s*{_PRIME}(?!\s*\\prime|')"
+    rf"(?:\s*(\d{{1,2}}(?:\.\d{{1,6}})?)\s*{_PRIMES})?"
+)
+
+
+def _degrees(found: re.Match[str]) -> str:
+    """Degrees, minutes and seconds as a fraction of degrees."""
+    whole = int(found[1]) + Fraction(found[2]) / 60 + Fraction(found[3] or 0) / 3600
+    return rf"\frac{{{whole.numerator}}}{{{whole.denominator}}}^{{\circ}}"
+
+
 def respelled(text: str) -> str:
     """The text with one spelling for what has several, and without the condition that a counter is an integer."""
     for hint, pattern, plainer in _SPELLINGS:
@@ -71,6 +86,8 @@ def respelled(text: str) -> str:
             text = pattern.sub(plainer, text)
     if any(end in text for end in ("st", "nd", "rd", "th")):
         text = _ORDINAL.sub(_counted, text)
+    if "prime" in text or "'" in text:
+        text = _MINUTES.sub(_degrees, text)
     condition = _CONDITION.search(text, max(0, len(text) - 80)) if r"\in" in text else None
     if condition is None:
         return text

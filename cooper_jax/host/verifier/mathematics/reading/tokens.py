@@ -192,6 +192,9 @@ def _text(content: str, command: str, out: list[Token], depth: int, gap: int) ->
         out.append(Token("text", re.sub(r"\\(cdot|times)", "*", bare), gap))
     elif len(bare) == 1 and bare.isalpha():
         out.append(Token("var", bare, gap))
+    elif command == "mathrm" and re.fullmatch("[A-Za-z]{2}", bare) and out and not unit(bare).dimensions and (
+        out[-1].kind in ("op", "rel") or out[-1].text == "{"):  # fmt: skip
+        out.append(Token("word", bare, gap))  # a product in upright letters
     elif half := _HALF.fullmatch(bare):
         out.append(Token("text", f"{half[1]}m".lower(), gap))
     elif re.fullmatch(r"[\s\d.,+\-(){}\\$^_/=]*|\(?[A-Za-z]\)?[.:]?", bare) or (

@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     **{"lt": ("rel", "<"), "gt": ("rel", ">"), "ne": ("rel", "!="), "neq": ("rel", "!="), "in": ("rel", "in")},
     **{"approx": ("rel", "~"), "thickapprox": ("rel", "~"), "simeq": ("rel", "~"), "colon": ("rel", ":")},
     **{"mid": ("mid", ""), "vert": ("bar", "|"), "lvert": ("bar", "|"), "rvert": ("bar", "|"), "equals": ("rel", "=")},
+    **{"equiv": ("rel", "=="), "subset": ("rel", "subset"), "supset": ("rel", "supset"), "perp": ("rel", "perp")},
+    **{"subseteq": ("rel", "subseteq"), "supseteq": ("rel", "supseteq"), "parallel": ("rel", "parallel")},
     **{"cup": ("set", "cup"), "cap": ("set", "cap"), "setminus": ("set", "minus"), "backslash": ("set", "minus")},
     **{"emptyset": ("empty", ""), "varnothing": ("empty", ""), "lbrace": ("open", "\\{"), "rbrace": ("close", "\\}")},
     **{"lfloor": ("open", "\\lfloor"), "rfloor": ("close", "\\rfloor"), "lceil": ("open", "\\lceil")},
