@@ -76,7 +76,7 @@ def _reference(gold: str) -> Text:
     if whole is not None and whole.readings and not (_prose(whole) and (len(gold) > 40 or has_phrase(gold))):
         return whole
     found = _stated(stated_answer(gold, "auto") or gold, has_box(gold))[-1]
-    if found.reason != APPROXIMATE or not all(_DECIMAL.match(found.text, m.end()) for m in _SIGN.finditer(found.text)):
+    if found.reason != APPROXIMATE or not all(re.search(r"\d*\.\d", x) for x in _SIGN.split(found.text)[1:]):
         return found
     # Where nothing but a decimal is stated, as in `x \\approx 2.71`, it is what was asked for.
     rounded = exact.text(_SIGN.sub("=", _LEADING_SIGN.sub("", found.text)))
@@ -84,7 +84,6 @@ def _reference(gold: str) -> Text:
 
 
 _SIGN = re.compile(r"\\(?:approx|thickapprox|simeq)(?![A-Za-z])|≈")
-_DECIMAL = re.compile(r"[\s$({\[\\-]*(?:left|right|infty|[(,]|\s|\\|-|\$)*\d*\.\d")
 _LEADING_SIGN = re.compile(rf"^[\s$(\\\[]*(?:{_SIGN.pattern})")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from cooper_jax.host.verifier.mathematics.algebra.sums import TooBig, Unreadable, fresh
 from cooper_jax.host.verifier.mathematics.answers.brackets import bracketed, builds, pair
 from cooper_jax.host.verifier.mathematics.answers.environments import environment
+from cooper_jax.host.verifier.mathematics.answers.equations import spelled
 from cooper_jax.host.verifier.mathematics.answers.kinds import (
     Answer,
     Based,
@@ -117,6 +118,14 @@ def _restated(toks: Sequence[Token]) -> Answer | None:
 _ORDERS = ("<", "<=", ">", ">=")
 
 
+def _union_over(toks: Sequence[Token]) -> Answer:
+    """A union over an index: its bounds as they stand, and the set that it is of."""
+    end = next((i for i, t in enumerate(toks) if t.text in ("(", "[", "\\{")), 0)
+    if not end or {t.text for t in toks[1:3]} != {"_", "{"}:
+        raise Unreadable("a union without bounds")
+    return Named(spelled(toks[:end]), _thing(toks[end:]), False, True)
+
+
 def _colon(toks: Sequence[Token]) -> Answer:
     parts = split(toks, "rel", ":")
     if len(parts) > 1:
@@ -128,6 +137,8 @@ def _colon(toks: Sequence[Token]) -> Answer:
 
 def _thing(toks: Sequence[Token]) -> Answer:
     toks = stripped(toks)
+    if toks[0].text == r"\bigcup":
+        return _union_over(toks)
     joined = set_operation(toks, _thing)
     if joined is not None:
         return joined

@@ -88,5 +88,5 @@ def _set(inside: Sequence[Token], statement: Read) -> Answer:
     if isinstance(answer, Group) and answer.kind == ",":
         return Group("{", answer.items)
     if isinstance(answer, System):
-        raise Unreadable("a set of equations")
+        return answer  # {x = 1, y = 2}
     return Group("{", (answer,))

@@ -25,10 +25,10 @@ from cooper_jax.host.verifier.mathematics.reading.tokens import Token
 
 def equation(parts: list[Sequence[Token]], statement: Read) -> Answer:
     """The sides of `a = b = ...` as a name with its value, an equation, or what all of them are."""
-    if not parts[0] or len(parts) > 12:
-        raise Unreadable("an equation without its left side, or too long")
-    if not parts[-1]:
-        raise Unreadable("an equation without its right side")
+    if len(parts) > 12 or not all(parts[1:]):
+        raise Unreadable("an equation that lacks a side, or too long")
+    if not parts[0]:
+        return statement(parts[1]) if len(parts) == 2 else equation(parts[1:], statement)  # = 5
     head, last = name_of(parts[0]), parts[-1]
     if (names := names_in(parts[0])) and len(parts) == 2:
         values = statement(last)
@@ -93,7 +93,8 @@ def _is_name(a: Answer) -> bool:
 
 def _opaque(toks: Sequence[Token], statement: Read) -> str:
     """How a left side is spelled that cannot be read, as a limit; empty for one that can, or that has words in it."""
-    if any(t.kind in ("text", "money") or (t.kind == "word" and len(t.text) > 2) for t in toks):
+    words = [i for i, t in enumerate(toks) if t.kind in ("text", "money") or (t.kind == "word" and len(t.text) > 2)]
+    if any(i < 2 or toks[i - 2].kind not in ("begin", "end") for i in words):
         return ""
     try:
         statement(toks)

@@ -49,7 +49,7 @@ def inequality(ops: list[str], parts: list[Sequence[Token]], statement: Read) ->
         answer = replace(qualifier, value=answer)
     if not units:
         return answer
-    if any(u != units[0] for u in units) or len(units) + 1 < len(parts):
+    if any(u != units[0] for u in units):
         raise Unreadable("an inequality between measures")
     unit = units[0]
     # A unit may be missing beside; words that are none, and angles, say something.

@@ -56,7 +56,9 @@ def listed(parts: list[Answer], together: bool = False) -> Answer:
     if (region_ := _together(parts, together)) is not None:
         return region_
     if any(isinstance(p, Named) and p.loose for p in parts):
-        raise Unreadable("several equations of expressions")
+        if not all(isinstance(p, Named) for p in parts):
+            raise Unreadable("equations of expressions beside other things")
+        return Group(",", tuple(parts))
     names = [p.name if isinstance(p, Named) else None for p in parts]
     values = [p.value if isinstance(p, Named) else p for p in parts]
     given = {n for n in names if n is not None}
