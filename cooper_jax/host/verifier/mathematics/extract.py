@@ -13,6 +13,7 @@ _BETWEEN = re.compile(
 _PHRASE = re.compile(
     r"(?:final answers?|the answers?|answers?|the (?:final )?results?)\s*(?:is|are|:|=)+\s*:?", re.IGNORECASE
 )
+_BOLD = re.compile(r"(?<![\w*)])\*\*(?=\S)([^*\n]{1,200})(?<=\S)\*\*(?![\w*(])")
 _HOPE = re.compile(r"\s*I hope it is correct.*", re.IGNORECASE | re.DOTALL)
 _MATHS = re.compile(
     r"(?<!\\)\$\$.{1,2000}?(?<!\\)\$\$|(?<!\\)\$(?:\\.|[^$\\]){1,2000}\$|\\\(.{1,2000}?\\\)|\\\[.{1,2000}?\\\]",
@@ -22,6 +23,11 @@ _PAID = re.compile(r"\b(?:earn|pay|spend|save|owe|charge|receive|raise)(?:s|ed)?
 _PRICE = re.compile(r"\$\s?\d[\d,.]*(?![\d\\^_={]).*?([\s(-])?\$", re.DOTALL)
 _PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z}(])")
 _NUMBER = r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:[.,]\d+)?(?:/\d+)?"
+_STATED = re.compile(
+    rf"(?<![\w.,\\^_{{(:])(?:\d{{1,2}}:\d\d(?:\s?[ap]\.?m\b)?|(?:\d+\s+\d+/\d+|{_NUMBER}|\.\d+)(?![\w^({{\\:])"
+    r"(?:\s?%|\s+(?:per ?cent|dozen|hundred|thousand|million|billion|trillion)\b)?)", re.I
+)
+"""A number or a time as it stands in prose, with what multiplies it."""
 _DENIED = re.compile(
     r"\b(?:not|never|no|cannot|impossible|wrong|incorrect|false|fails|except|rul(?:e|ed|ing) out|unclear)\b|n't\b", re.I
 )
@@ -128,6 +134,7 @@ def _phrase(text: str) -> str | None:
     if not matches:
         return None
     rest = _HOPE.sub("", text[matches[-1].end() :]).strip().strip("*").strip()
+    rest = _BOLD.sub(r"\1", rest)
     sentence = re.split(r"(?<=[^\s.\d])\.(?:\s|$)|(?<=\d)\.(?:\s+[A-Z]|\s*$)|\n\s*\n", rest, maxsplit=1)[0].strip()
     maths = _maths(sentence)
     if len(maths) == 1 and re.fullmatch(r"[\w\s,]*\b(is|are|equals)?\s*", sentence[: maths[0].start()]) and not (
@@ -181,7 +188,7 @@ def _last(text: str) -> str | None:
             start = before.start()
         unit = re.match(r"\s*(?:[a-zA-Z]{2,}\s*){1,2}$", text[maths[-1].end() :].rstrip(". \n"))
         return text[start : maths[-1].end()] + (f"\\text{{{unit[0]}}}" if unit and start == maths[-1].start() else "")
-    found = re.findall(rf"(?<![\w.,\\^_{{(]){_NUMBER}(?![\w^({{\\])", text)
+    found = [m[0] for m in _STATED.finditer(text)]
     return found[-1] if found else None
 
 

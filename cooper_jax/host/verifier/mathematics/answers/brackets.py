@@ -38,7 +38,7 @@ def bracketed(toks: Sequence[Token], statement: Read) -> Answer:
     if several:
         return _each(answers, several, left + right)
     names = [a.name for a in answers if isinstance(a, Named) and not a.loose]
-    if len(set(names)) == len(answers):
+    if len(set(names)) == len(answers) and left + right in ("()", "[]"):
         return System(tuple(names), tuple(a.value for a in answers if isinstance(a, Named)), False)
     if len(answers) == 2:
         return Pair(left, answers[0], answers[1], right)

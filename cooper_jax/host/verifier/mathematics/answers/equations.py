@@ -32,7 +32,7 @@ def equation(parts: list[Sequence[Token]], statement: Read) -> Answer:
     head, last = name_of(parts[0]), parts[-1]
     if (names := names_in(parts[0])) and len(parts) == 2:
         values = statement(last)
-        if isinstance(values, Pair):
+        if isinstance(values, Pair) and values.left + values.right == "()":
             values = Group("(", (values.first, values.second))
         if isinstance(values, Group) and values.kind == "(" and len(values.items) == len(names):
             return System(names, values.items, True)
@@ -131,6 +131,10 @@ def _consistent(chain: list[Answer]) -> None:
     known = [a for a in chain if isinstance(a, Value)]
     if any(a.unit and a.unit != b.unit for a, b in itertools.pairwise(known)):
         raise Unreadable("an equation between measures")
+    for a, b in itertools.pairwise(known):
+        if symbols(a.ratio) == symbols(b.ratio) != frozenset() and equal(a.ratio, b.ratio) is False and not (
+            a.inexact or b.inexact):  # fmt: skip
+            raise Unreadable("the equation contradicts itself")
     numbers = [a for a in known if not symbols(a.ratio)]
     for a, b in itertools.pairwise(numbers):
         if equal(a.ratio, b.ratio) is not True and not _rounded(a, b) and not (

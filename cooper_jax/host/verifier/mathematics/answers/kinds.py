@@ -26,6 +26,8 @@ class Value:
     other: Ratio | None = None
     inexact: bool = False
     """Some number in it is a decimal."""
+    times: int = 1
+    """What a word such as `dozen` has multiplied it by."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def name_of(toks: Sequence[Token]) -> tuple[str, bool] | None:
         return text, False
     if len(toks) > 3 and toks[0].kind in ("var", "word") and toks[1].text == "(" and not toks[1].gap:
         simple = all(t.kind in ("var", "word", "num", "sep", "text") for t in toks[2:-1])
-        if matching(toks, 1) == len(toks) - 1 and (simple or _applied(toks)):
+        if matching(toks, 1) == len(toks) - 1 and toks[-1].text == ")" and (simple or _applied(toks)):
             return f"{toks[0].text}({_argument(toks[2:-1])})", False
     if _operator(toks) or (toks[0].kind == "fn" and toks[0].text == "det"):
         return text, False
@@ -74,7 +74,7 @@ def _argument(toks: Sequence[Token]) -> str:
 
 def names_in(toks: Sequence[Token]) -> tuple[str, ...] | None:
     """The names in `(x, y)`, or None."""
-    if not toks or toks[0].text != "(" or matching(toks, 0) != len(toks) - 1:
+    if not toks or toks[0].text + toks[-1].text != "()" or matching(toks, 0) != len(toks) - 1:
         return None
     names = [name_of(part) for part in split(toks[1:-1], "sep", ",", ";")]
     return tuple(n[0] for n in names if n) if len(names) > 1 and all(names) else None
@@ -85,7 +85,7 @@ def _operator(toks: Sequence[Token]) -> bool:
     if len(toks) < 4 or toks[0].kind not in ("var", "text", "domain") or toks[1].text not in ("[", "("):
         return False
     bare = toks[0].text.removeprefix("mathbb(").removesuffix(")")
-    return bare in _OPERATORS and matching(toks, 1) == len(toks) - 1
+    return bare in _OPERATORS and matching(toks, 1) == len(toks) - 1 and toks[1].text + toks[-1].text in ("()", "[]")
 
 
 def _applied(toks: Sequence[Token]) -> bool:

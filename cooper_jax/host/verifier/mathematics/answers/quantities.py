@@ -79,7 +79,7 @@ def quantity(toks: Sequence[Token]) -> Answer:
         ratio = mul(ratio, number(times))
     if percent:
         ratio = div(ratio, number(100))
-    value = Value(ratio, *_digits(head), None if qualified else found, glued, percent, other, _inexact(head))
+    value = Value(ratio, *_digits(head), None if qualified else found, glued, percent, other, _inexact(head), times)
     # `3 odd` is 3 to nobody but another `3 odd`.
     return Named(f"{found.name}:", value, False, True) if qualified and found else value
 
@@ -99,6 +99,8 @@ _RETAKEN = re.compile(
 def noted(text: str) -> tuple[str, Unit] | None:
     """The number and the unit of `9 (apples)`, whatever words stand in the brackets, but for those that change it."""
     found = _NOTED.fullmatch(text)
+    if found and (counted := _COUNTS.get(found[2].lower().split()[0].removesuffix("s"))):
+        return found[1], Unit(frozenset([("count", 1)]), Fraction(counted), "")
     if found is None or _RETAKEN.search(found[2]) or re.match(r"[ap]\.?m\b", found[2], re.IGNORECASE):
         return None
     words = unit(found[2])
@@ -128,6 +130,9 @@ def _after(toks: list[Token]) -> list[tuple[Token, Token]]:
 
 def _in_unit(toks: list[Token], i: int) -> bool:
     t = toks[i]
+    if t.text in ("a", "an", "of", "the") and t.gap and 0 < i < len(toks) - 1 and toks[i - 1].kind in ("num", "word"):
+        behind = toks[i + 1]  # an hour, of the apples
+        return behind.gap > 0 and (behind.kind == "word" or behind.text == "a") and _in_unit(toks, i + 1)
     if t.kind in ("text", "percent", "degree", "money"):
         return True
     if t.kind == "word":

@@ -113,7 +113,7 @@ DOMAINS = {"the set R", "all real numbers", "all reals", "real numbers"}
 
 def _end(a: Answer, closed: bool, side: int) -> End | None:
     if isinstance(a, Infinite):
-        return End(None, False, a.sign) if a.sign == side else None
+        return End(None, closed, a.sign) if a.sign == side else None
     if isinstance(a, Value) and a.unit is None and not a.percent and real(a.ratio) is not None:
         return End(a.ratio, closed)
     return None

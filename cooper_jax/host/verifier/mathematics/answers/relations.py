@@ -73,6 +73,11 @@ def _approximate(toks: Sequence[Token], parts: list[Sequence[Token]], statement:
     exact = statement(toks[: signs[first]])
     if (len(parts) == 2 and name_of(parts[0])) or isinstance(exact, Equation | Words):
         raise Unreadable(APPROXIMATE)
-    for part in parts[first + 1 :]:
-        approximates(exact, statement(part))
+    before = exact
+    for sign, part in zip(signs[first:], parts[first + 1 :], strict=True):
+        decimal = statement(part)
+        approximates(exact, decimal)
+        if toks[sign].text == "=" and decimal != before:
+            raise Unreadable("an approximation that equals another")
+        before = decimal
     return exact

@@ -11,7 +11,7 @@ def regions(g: Region, a: Region, decide: Decide) -> bool | None:
         return False
     pairs = [(x, y) for i, j in zip(g.intervals, a.intervals, strict=True) for x, y in zip(i, j, strict=True)]
     same = every(
-        x.sign == y.sign
+        (False if x.sign != y.sign else None if x.closed != y.closed else True)  # [-oo, 1]: a slip
         if x.at is None and y.at is None
         else False
         if x.at is None or y.at is None or x.closed != y.closed

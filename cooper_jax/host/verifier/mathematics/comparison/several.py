@@ -100,8 +100,8 @@ class Several(ABC):
         return kept
 
     def _one_and_several(self, several: Answer, one: Answer, items: Sequence[Answer] | None) -> bool | None:
-        if any(isinstance(x, Words) and " " in x.text for x in items or ()):
-            return None  # prose
+        if any(isinstance(x, Words) and x.value is None and len(x.text) > 2 for x in items or ()) or _parts(items):
+            return None  # prose, 2 hours and 30 minutes
         if isinstance(one, Table) and items:
             rows = [_items(x) for x in items if _brackets(x) == "["]
             if _brackets(several) == "[" and len(rows) == len(items):  # [[1, 2], [3, 4]]
@@ -154,6 +154,13 @@ class Several(ABC):
             return None if flat and (len(a.rows), len(a.rows[0])) == (len(g.rows[0]), len(g.rows)) else False
         cells = zip((x for r in g.rows for x in r), (y for r in a.rows for y in r), strict=True)
         return every(self._decide(x, y) for x, y in cells)
+
+
+def _parts(items: Sequence[Answer] | None) -> bool:
+    """Whether these are parts of one measure in several units."""
+    units = [x.unit for x in items or () if isinstance(x, Value) and x.unit and x.unit.dimensions]
+    sizes, dimensions = {u.size for u in units}, {u.dimensions for u in units}
+    return len(units) == len(items or ()) and len(sizes) > 1 == len(dimensions)
 
 
 def _items(a: Answer) -> tuple[Answer, ...] | None:

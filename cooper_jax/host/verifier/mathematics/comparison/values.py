@@ -27,6 +27,9 @@ def values(g: Value, a: Value, decide: Decide) -> bool | None:
         if hundredfold and whole.unit is None and (size := real(whole.ratio)) is not None and abs(size) > 1:
             return True  # 20 for 20%: who writes the number alone was asked for per cent
         return False if hundredfold is False and _plain(part, whole, decide) is False else None
+    for counted, other in ((g, a), (a, g)):
+        if counted.unit and counted.unit.dimensions == _COUNT and (other.unit is None or other.unit.name):
+            return _several(counted, other, decide)
     if g.unit is None and a.unit is None:
         return _plain(g, a, decide)
     if g.unit is None or a.unit is None:
@@ -41,6 +44,19 @@ def values(g: Value, a: Value, decide: Decide) -> bool | None:
     if g.unit.size == a.unit.size:
         return _plain(g, a, decide)
     return decide(mul(g.ratio, number(g.unit.size)), mul(a.ratio, number(a.unit.size)))
+
+
+def _several(counted: Value, other: Value, decide: Decide) -> bool | None:
+    """3 (dozen) is 3 and 3 dozen; 36 may be an answer to another question."""
+    assert counted.unit is not None
+    whole = replace(counted, ratio=mul(counted.ratio, number(counted.unit.size)), unit=None)
+    same = _plain(replace(counted, unit=None), other, decide)
+    if other.times == counted.unit.size:
+        return _plain(whole, other, decide)
+    return None if other.times > 1 or (same is False and _plain(whole, other, decide) is not False) else same
+
+
+_COUNT = frozenset([("count", 1)])
 
 
 def _one_unit(measured: Value, bare: Value, decide: Decide) -> bool | None:

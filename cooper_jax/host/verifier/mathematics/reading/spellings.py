@@ -33,6 +33,7 @@ def _based(found: re.Match[str]) -> str:
 
 _SPELLINGS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     ("color", re.compile(r"\\(?:text)?color\s*\{[A-Za-z]{1,20}\}"), lambda _: ""),
+    ("'clock", re.compile(r"o'clock"), lambda _: "oclock"),
     ("10", re.compile(r"(?<=\d) ?[xX] ?(?=10\s?(?:\^|\*\*))"), lambda _: r"\times "),
     (r"\choose", re.compile(r"\{([^{}]{1,40})\\(choose)(?![A-Za-z])([^{}]{1,40})\}"), _stacked),
     (r"\over", re.compile(r"\{([^{}]{1,40})\\(over)(?![A-Za-z])([^{}]{1,40})\}"), _stacked),

@@ -56,7 +56,7 @@ PLAIN = _NAMES - _SYMBOLIC - {"Omega", "lit", "rs", "amp"}
 _ALIKE = ({"angle", "celsius", "fahrenheit", "K"}, {"mass", "pound", "ton", "sterling"}, {"month", "time"})
 """Dimensions that have names in common, or that a number converts between."""
 _PIECE = re.compile(
-    r"\s*(/|per\b|\*|\^\s*\{?\s*-?\d\s*\}?|square\b|sq\b\.?|cubic\b|cu\b\.?|[A-Za-z$€£¥¢₹]+\.?)", re.IGNORECASE
+    r"\s*(/|per\b|an?\b|\*|\^\s*\{?\s*-?\d\s*\}?|square\b|sq\b\.?|cubic\b|cu\b\.?|[A-Za-z$€£¥¢₹]+\.?)", re.IGNORECASE
 )
 _TEMPERATURE = re.compile(r"\bdegrees?\s*(?:(c(?:elsius|entigrade)?)|f(?:ahrenheit)?)\b", re.IGNORECASE)
 
@@ -83,7 +83,7 @@ def unit(text: str) -> Unit:
             return _word(text)
         at, piece = found.end(), found[1]
         lower = piece.lower().rstrip(".")
-        if piece in ("/",) or lower == "per":
+        if piece in ("/",) or lower in ("per", "a", "an"):
             sign = -1
         elif piece == "*":
             continue
