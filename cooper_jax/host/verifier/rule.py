@@ -78,7 +78,7 @@ def _reference(gold: str) -> Text:
     found = _stated(stated_answer(gold, "auto") or gold, has_box(gold))[-1]
     if found.reason != APPROXIMATE or not all(re.search(r"\d*\.\d", x) for x in _SIGN.split(found.text)[1:]):
         return found
-    # Where nothing but a decimal is stated, as in `x \\approx 2.71`, it is what was asked for.
+    # Where nothing but a decimal is stated, as in `x \approx 2.71`, it is what was asked for.
     rounded = exact.text(_SIGN.sub("=", _LEADING_SIGN.sub("", found.text)))
     return replace(rounded, plain=found.plain) if rounded.readings else found
 

@@ -24,8 +24,9 @@ _PRICE = re.compile(r"\$\s?\d[\d,.]*(?![\d\\^_={]).*?([\s(-])?\$", re.DOTALL)
 _PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z}(])")
 _NUMBER = r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:[.,]\d+)?(?:/\d+)?"
 _STATED = re.compile(
-    rf"(?<![\w.,\\^_{{(:])(?:\d{{1,2}}:\d\d(?:\s?[ap]\.?m\b)?|(?:\d+\s+\d+/\d+|{_NUMBER}|\.\d+)(?![\w^({{\\:])"
-    r"(?:\s?%|\s+(?:per ?cent|dozen|hundred|thousand|million|billion|trillion)\b)?)", re.I
+    rf"(?<![\w.,\\^_{{(:])(?:\d{{1,2}}:\d\d(?:\s?[ap]\.?m\b)?|(?:\d+\s+\d+/\d+|\u2212?{_NUMBER}|\.\d+)(?![\w^({{\\:])"
+    r"(?:\s?%|\s+(?:per ?cent|dozen|hundred|thousand|million|billion|trillion)\b)?)",
+    re.I,
 )
 """A number or a time as it stands in prose, with what multiplies it."""
 _DENIED = re.compile(
@@ -133,8 +134,7 @@ def _phrase(text: str) -> str | None:
     matches = list(_PHRASE.finditer(text))
     if not matches:
         return None
-    rest = _HOPE.sub("", text[matches[-1].end() :]).strip().strip("*").strip()
-    rest = _BOLD.sub(r"\1", rest)
+    rest = _BOLD.sub(r"\1", _HOPE.sub("", text[matches[-1].end() :])).strip().strip("*").strip()
     sentence = re.split(r"(?<=[^\s.\d])\.(?:\s|$)|(?<=\d)\.(?:\s+[A-Z]|\s*$)|\n\s*\n", rest, maxsplit=1)[0].strip()
     maths = _maths(sentence)
     if len(maths) == 1 and re.fullmatch(r"[\w\s,]*\b(is|are|equals)?\s*", sentence[: maths[0].start()]) and not (

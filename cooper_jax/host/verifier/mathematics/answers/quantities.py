@@ -14,6 +14,8 @@ from cooper_jax.host.verifier.mathematics.reading.tokens import Token
 from cooper_jax.host.verifier.mathematics.reading.units import PLAIN, Unit, unit
 from cooper_jax.host.verifier.mathematics.reading.vocabulary import ODD, RESERVATION
 
+_ARTICLES = ("a", "an", "of", "the")
+"""Between a number and what it counts."""
 _DATE = {"text", "word", "num"}
 _NAMES = {"var", "word", "sqrt", "fn"}
 
@@ -36,7 +38,11 @@ def quantity(toks: Sequence[Token]) -> Answer:
     head, tail = toks[:end], toks[end:]
     # cos 60°, 10% + 20%: the sign behind belongs to what stands next to it alone; a unit to all, as in 2 cos t cm.
     called = any(t.kind in ("fn", "percent") for t in head) and not _measures(tail)
-    while tail and (called or tail[0].kind not in ("text", "word", "percent", "degree", "money", "prime")):
+    while (
+        tail
+        and tail[0].text not in _ARTICLES
+        and (called or tail[0].kind not in ("text", "word", "percent", "degree", "money", "prime"))
+    ):
         head, tail = [*head, tail[0]], tail[1:]
     if tail and head:
         if tail[0].kind == "percent":
@@ -130,7 +136,7 @@ def _after(toks: list[Token]) -> list[tuple[Token, Token]]:
 
 def _in_unit(toks: list[Token], i: int) -> bool:
     t = toks[i]
-    if t.text in ("a", "an", "of", "the") and t.gap and 0 < i < len(toks) - 1 and toks[i - 1].kind in ("num", "word"):
+    if t.text in _ARTICLES and t.gap and 0 < i < len(toks) - 1 and toks[i - 1].kind in ("num", "word"):
         behind = toks[i + 1]  # an hour, of the apples
         return behind.gap > 0 and (behind.kind == "word" or behind.text == "a") and _in_unit(toks, i + 1)
     if t.kind in ("text", "percent", "degree", "money"):
@@ -152,7 +158,7 @@ def _in_unit(toks: list[Token], i: int) -> bool:
 
 def _numeric(toks: list[Token]) -> bool:
     """Whether these are a number and words behind it."""
-    rest = [t for t in toks if t.kind != "word"]
+    rest = [t for t in toks if t.kind != "word" and not (t.text == "a" and t.gap)]
     return bool(rest) and all(t.kind in ("num", "frac", "open", "close", "sqrt", "op", "money") for t in rest)
 
 

@@ -11,7 +11,6 @@ from cooper_jax.host.verifier.mathematics.answers.names import name_of
 from cooper_jax.host.verifier.mathematics.answers.parts import Read, bracket_depths, split
 from cooper_jax.host.verifier.mathematics.reading.tokens import Token
 
-
 APPROXIMATE = "only approximately"
 """Why `\\approx 42` is not read: a reference may say so, an answer may not."""
 

@@ -35,6 +35,8 @@ class Comparison(Several):
     def answers(self, g: Answer, a: Answer) -> bool | None:
         """Whether two answers are equal. Kinds that cannot be equal differ; kinds that might be give None."""
         g, a = _unwrapped(g), _unwrapped(a)
+        if _misnamed(g, a) or _misnamed(a, g):
+            return None
         if isinstance(g, Named) or isinstance(a, Named):
             return self._named(g, a)
         if isinstance(g, System) or isinstance(a, System):
@@ -119,6 +121,16 @@ class Comparison(Several):
 
 
 _APPLIED = re.compile(r"(.*)\(([A-Za-z])\)")
+
+
+def _misnamed(x: Answer, y: Answer) -> bool:
+    """Whether `x` has a name for each of its values, and `y` other names, as `x = 1, x = 2` and `x = 1, q = 2`."""
+    if not isinstance(y, Group) or y.kind != ",":
+        return False
+    names = [i.name for i in y.items if isinstance(i, Named)]
+    if isinstance(x, Named):
+        return any(n != x.name for n in names)
+    return isinstance(x, System) and bool(names) and sorted(names) != sorted(x.names)
 
 
 def _unwrapped(a: Answer) -> Answer:

@@ -100,7 +100,7 @@ class Several(ABC):
         return kept
 
     def _one_and_several(self, several: Answer, one: Answer, items: Sequence[Answer] | None) -> bool | None:
-        if any(isinstance(x, Words) and x.value is None and len(x.text) > 2 for x in items or ()) or _parts(items):
+        if any(isinstance(x, Words) and len(x.text) > 2 for x in items or ()) or _parts(items):
             return None  # prose, 2 hours and 30 minutes
         if isinstance(one, Table) and items:
             rows = [_items(x) for x in items if _brackets(x) == "["]

@@ -40,7 +40,9 @@ def values(g: Value, a: Value, decide: Decide) -> bool | None:
     if (units := pounds(g.unit, a.unit)) is not None:
         return values(replace(g, unit=units[0]), replace(a, unit=units[1]), decide)
     if g.unit.dimensions != a.unit.dimensions:
-        return None if confusable(g.unit, a.unit) else False
+        # $10 and $10 an hour: the question may have said by what.
+        rate = all(power < 0 for _, power in g.unit.dimensions ^ a.unit.dimensions)
+        return None if rate or confusable(g.unit, a.unit) else False
     if g.unit.size == a.unit.size:
         return _plain(g, a, decide)
     return decide(mul(g.ratio, number(g.unit.size)), mul(a.ratio, number(a.unit.size)))

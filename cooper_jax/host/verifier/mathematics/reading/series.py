@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 
-from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, args_key, atom, neg, number, renamed, symbols, variable
+from cooper_jax.host.verifier.mathematics.algebra.ratio import (
+    Ratio,
+    args_key,
+    atom,
+    neg,
+    number,
+    renamed,
+    symbols,
+    variable,
+)
 from cooper_jax.host.verifier.mathematics.algebra.sums import Unreadable
 from cooper_jax.host.verifier.mathematics.reading.cursor import Cursor
 
-DOTS = "…"
-"""The rest of a sum that goes on: `+ \\\\cdots`."""
 _INDEX = "#"
 """Indices are bound: whatever they are called, they are #0, #1 ... from within."""
 _OWN = "index"
@@ -15,7 +22,7 @@ _OWN = "index"
 
 def series(at: Cursor, name: str, whole: Callable[[], Ratio], script: Callable[[], Ratio],
            product: Callable[[], Ratio]) -> Ratio:  # fmt: skip
-    """The rest of `\\\\sum_{n=0}^{\\\\infty} ...`: `whole` reads a bound, `script` one behind ^, `product` the terms."""
+    """The rest of `\\sum_{n=0}^{\\infty} ...`: `whole` reads a bound, `script` one behind ^, `product` terms."""
     index, low, high = "", number(0), number(0)
     for _ in range(2):
         token = at.next()
