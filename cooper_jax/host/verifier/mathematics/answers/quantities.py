@@ -26,24 +26,13 @@ def quantity(toks: Sequence[Token]) -> Answer:
     """An expression with its currency, per cent sign or unit."""
     names: list[str] = []
     percent = glued = False
-    head = toks = list(toks)
+    toks = list(toks)
     sign = [t for t in toks[:1] if t.text in ("-", "+") and t.kind == "op"]
     if len(toks) > len(sign) + 1 and toks[len(sign)].kind == "money":
         names.append(toks[len(sign)].text)
         toks = [*sign, *toks[len(sign) + 1 :]]
     toks = _unbracketed(toks)
-    end = len(toks)
-    while end > 0 and _in_unit(toks, end - 1):
-        end -= 1
-    head, tail = toks[:end], toks[end:]
-    # cos 60°, 10% + 20%: the sign behind belongs to what stands next to it alone; a unit to all, as in 2 cos t cm.
-    called = any(t.kind in ("fn", "percent") for t in head) and not _measures(tail)
-    while (
-        tail
-        and tail[0].text not in _ARTICLES
-        and (called or tail[0].kind not in ("text", "word", "percent", "degree", "money", "prime"))
-    ):
-        head, tail = [*head, tail[0]], tail[1:]
+    head, tail = _parted(toks)
     if tail and head:
         if tail[0].kind == "percent":
             percent, tail = True, tail[1:]
@@ -88,6 +77,23 @@ def quantity(toks: Sequence[Token]) -> Answer:
     value = Value(ratio, *_digits(head), None if qualified else found, glued, percent, other, _inexact(head), times)
     # `3 odd` is 3 to nobody but another `3 odd`.
     return Named(f"{found.name}:", value, False, True) if qualified and found else value
+
+
+def _parted(toks: list[Token]) -> tuple[list[Token], list[Token]]:
+    """An expression and the unit behind it."""
+    end = len(toks)
+    while end > 0 and _in_unit(toks, end - 1):
+        end -= 1
+    head, tail = toks[:end], toks[end:]
+    # cos 60°, 10% + 20%: the sign behind belongs to what stands next to it alone; a unit to all, as in 2 cos t cm.
+    called = any(t.kind in ("fn", "percent") for t in head) and not _measures(tail)
+    while (
+        tail
+        and tail[0].text not in _ARTICLES
+        and (called or tail[0].kind not in ("text", "word", "percent", "degree", "money", "prime"))
+    ):
+        head, tail = [*head, tail[0]], tail[1:]
+    return head, tail
 
 
 def _inexact(toks: list[Token]) -> bool:

@@ -50,8 +50,7 @@ class Reader(Cursor):
             negative = self._is_negative(self.next())
             goes_on = (token := self.peek()) is not None and token.kind == "dots"
             term = self._rest() if goes_on else self._term()
-            total, terms = add(total, neg(term) if negative else term), terms + 1
-            endless |= goes_on
+            total, terms, endless = add(total, neg(term) if negative else term), terms + 1, endless or goes_on
         if endless and len(total.num) != terms:  # 1 + 2 + 3 + ..., 1 + 5 + ...
             raise Unreadable("a sum that goes on, of terms that may be another's")
         return total
