@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -24,6 +25,8 @@ class Command:
     """What to say when Ctrl-C, or a full disk, has ended it."""
 
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 LOST = 75
 """Exit code of a process that fails beside others, or that hung: `EX_TEMPFAIL`, for launchers to start it again."""
 _CONTINUES = "run the same command to continue from the last checkpoint, if there is one"
@@ -88,6 +91,7 @@ def main(argv: list[str] | None = None) -> None:
     hung, or failed beside others, 130 for Ctrl-C."""
     args = sys.argv[1:] if argv is None else argv
     from cooper_jax.config import UserError
+    from cooper_jax.run import signals
 
     command = COMMANDS.get(args[0]) if args else None
     afterwards = command.interrupted if command else ""
@@ -97,11 +101,12 @@ def main(argv: list[str] | None = None) -> None:
             sys.exit(0 if args else 2)
         if command is None:
             _end(f"unknown command {args[0]!r}; use one of {', '.join(COMMANDS)}", 2)
-        _run(args[0], command, args[1:])
+        with signals.heeded(partial(_end_at_once, afterwards)):
+            _run(args[0], command, args[1:])
     except UserError as error:
         _end(str(error), error.exit_code, error.agreed)
     except KeyboardInterrupt:
-        _end(f"interrupted; {afterwards}", 130)
+        _end(f"interrupted; {afterwards}", INTERRUPTED)
     except BrokenPipeError:  # `cooper ... | head`: the reader has gone; say nothing more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -126,6 +131,14 @@ def _end(said: str, code: int, agreed: bool = False) -> NoReturn:
     if others and not agreed:
         others.leave(code)
     sys.exit(code)
+
+
+def _end_at_once(afterwards: str) -> NoReturn:
+    """What `_end` does after Ctrl-C, from any thread and amid anything: nothing is flushed, and nothing closed."""
+    if os.isatty(1):
+        os.write(1, b"\x1b[?25h")  # A progress bar hides the cursor.
+    os.write(2, f"error: interrupted; {afterwards}\n".encode())
+    os._exit(INTERRUPTED)
 
 
 def _others() -> Any:
@@ -196,11 +209,15 @@ def entry() -> None:
     """What the `cooper` command calls: `main`, and an error message that stays the last word.
 
     Threads of a library may still complain while the interpreter shuts down (reads of a damaged checkpoint do); after
-    a message of ours nothing that they say can help.
+    a message of ours nothing that they say can help. After Ctrl-C it is not shut down: it would wait for what compiles.
     """
     try:
         main()
     except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
         if stop.code:
             sys.stderr.flush()
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

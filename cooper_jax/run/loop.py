@@ -1,8 +1,5 @@
 """The loop of every training program: step, log one step late, evaluate, save; continue where the directory stopped."""
 
-import os
-import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,11 +20,10 @@ from cooper_jax.run.compiled import Once, Programs, ahead
 from cooper_jax.run.directory import Result
 from cooper_jax.run.machine import Machine
 from cooper_jax.run.metrics import Record
+from cooper_jax.run.signals import until_signal
 from cooper_jax.run.timeline import WARM, Profile, Timeline
 from cooper_jax.run.watchdog import Watchdog
 
-ONE_SIGNAL_S = 1.0
-"""Signals within so many seconds are one: a launcher may send it to a process and to its group."""
 StepFn = Callable[[CooperState, int, Timeline], tuple[CooperState, dict[str, Any]]]
 
 
@@ -127,7 +123,7 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
     with (
         made as writer,
         Profile(path(training.dir) / "profile", start + 1 + WARM, cfg.profile) as profile,
-        _until_signal() as stopped,
+        until_signal() as stopped,
         Watchdog(cfg.watchdog) as watchdog,
     ):
         flags, write = _Flags(training, here, stopped), _Log(training, here, writer)
@@ -245,29 +241,3 @@ class _Flags:
                 agreed=True,
             )
         return None
-
-
-@contextmanager
-def _until_signal() -> Iterator[list[str]]:
-    """A list that the first SIGINT or SIGTERM fills with its name; a second acts as usual."""
-    seen: list[str] = []
-    begun = 0.0
-    previous: dict[int, Any] = {}
-
-    def note(number: int, frame: Any) -> None:
-        nonlocal begun
-        if not seen:
-            begun = time.monotonic()
-            seen.append(signal.Signals(number).name)
-            print(f"\n{seen[0]}: saving after this step; once more to stop at once", flush=True)
-        elif time.monotonic() - begun > ONE_SIGNAL_S:
-            signal.signal(number, previous[number])
-            os.kill(os.getpid(), number)
-
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, note)
-        yield seen
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
