@@ -91,6 +91,7 @@ def main(argv: list[str] | None = None) -> None:
     hung, or failed beside others, 130 for Ctrl-C."""
     args = sys.argv[1:] if argv is None else argv
     from cooper_jax.config import UserError
+    from cooper_jax.config.errors import paths_named
     from cooper_jax.run import signals
 
     command = COMMANDS.get(args[0]) if args else None
@@ -101,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
             sys.exit(0 if args else 2)
         if command is None:
             _end(f"unknown command {args[0]!r}; use one of {', '.join(COMMANDS)}", 2)
-        with signals.heeded(partial(_end_at_once, afterwards)):
+        with signals.heeded(partial(_end_at_once, afterwards)), paths_named():
             _run(args[0], command, args[1:])
     except UserError as error:
         _end(str(error), error.exit_code, error.agreed)

@@ -1,16 +1,22 @@
 """The `cooper` command: honest about mistakes, ready at once."""
 
+import errno
+import io
+import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import TOY, fails
+from runs import TOY, fails, one_error
 
 from cooper_jax.__main__ import COMMANDS, main
-from cooper_jax.config import READS, load, reads
+from cooper_jax import config
+from cooper_jax.config import READS, Config, load, reads
 from cooper_jax.programs import options
 
 pytestmark = pytest.mark.usefixtures("one_device")
@@ -55,6 +61,8 @@ def test_ctrl_c_is_told_what_is_true_of_the_program(
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
+    for command in COMMANDS.values():  # Before anything is patched, which they would take for good.
+        import_module(f"cooper_jax.{command.module}")
     for name, command in COMMANDS.items():
         monkeypatch.setattr(f"cooper_jax.{command.module}.{command.function}", interrupted)
         given = {"verify": ["rows.jsonl", "--out", "out.jsonl"], "generate": ["run", "--prompt", "1+1"]}
@@ -63,6 +71,61 @@ def test_ctrl_c_is_told_what_is_true_of_the_program(
         assert said.startswith("error: interrupted; run the same command to ")
         assert ("checkpoint" in said) == (name in ("train", "sft", "fit-reward", "demo")), name
         assert (".partial" in said) == (name == "verify") and ("judge has said is kept" in said) == (name == "annotate")
+
+
+ROW = '{"question": "1+1+1", "reference_answer": "3", "completion": "#3"}\n'
+WRITES = {
+    "train": [TOY, "--dir"],
+    "sft": [TOY, "--sft.dir"],
+    "fit-reward": [TOY, "--fit.dir"],
+    "annotate": [TOY, "--annotate.dir"],
+    "annotate a file": ["{rows}", "--judge", "lenient", "--verifier.rule", "arithmetic", "--out"],
+    "evaluate": [TOY, "--evaluation.out"],
+    "verify": ["{rows}", "--out"],
+    "score": ["{reward}", "{rows}", "--out"],
+    "export": ["{reward}", "--model", "reward", "--to"],
+    "demo": ["--out"],
+}
+
+
+@pytest.mark.parametrize("program", WRITES)
+def test_a_place_that_cannot_be_written_to(
+    program: str, warm: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Named, with the reason and the fix, before anything is computed."""
+    monkeypatch.setattr(config, "load", lambda _: replace(warm, dir=warm.policy.init))
+    rows, file, mounted = tmp_path / "rows.jsonl", tmp_path / "file", tmp_path / "mounted"
+    rows.write_text(ROW)
+    file.touch()
+    mounted.mkdir()
+    named = {"rows": rows, "reward": warm.reward.init}
+    args = [program.split()[0], *(arg.format(**named) for arg in WRITES[program])]
+    cases = {f"{file}/below": "file", str(tmp_path / ("n" * 300)): "nnn", str(mounted / "new"): "mounted"}
+    if program not in ("verify", "score"):
+        cases[str(file)] = "file"
+
+    def read_only(real: Any) -> Any:
+        def call(place: Any, mode: Any = "r", *rest: Any, **how: Any) -> Any:
+            if str(place).startswith(str(mounted)) and mode not in ("r", "rb"):
+                raise OSError(errno.EROFS, "Read-only file system", str(place))
+            return real(place, mode, *rest, **how)
+
+        return call
+
+    monkeypatch.setattr(os, "mkdir", read_only(os.mkdir))
+    monkeypatch.setattr(io, "open", read_only(io.open))
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda place, mode: str(place) != str(mounted) and real(place, mode))
+    for place, name in cases.items():
+        said = one_error(capsys, *args, place)
+        assert name in said and re.search(r"[:;,] (so )?give (another|a )", said), said
+
+
+def test_a_path_that_is_too_long_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Also where it is read."""
+    far = str(tmp_path / ("n" * 300))
+    for args in (["train", far], ["evaluate", TOY, "--dir", far], ["generate", far, "--prompt", "1+1"]):
+        assert f"{far}: File name too long; give a shorter name" in one_error(capsys, *args).replace("/config.json", "")
 
 
 def test_help_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

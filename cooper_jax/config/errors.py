@@ -1,7 +1,10 @@
 """Mistakes that a user can mend, the checks that find them, and how text of others is shown."""
 
+import errno
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, get_type_hints
 
 import typeguard
@@ -38,6 +41,35 @@ def require(ok: bool, message: str) -> None:
     """Raise `UserError(message)` unless `ok`."""
     if not ok:
         raise UserError(message)
+
+
+_MENDED_BY = {
+    errno.EACCES: "give a place that is yours to use, or have it opened to you",
+    errno.EDQUOT: "free some of your quota, or give another place",
+    errno.EEXIST: "a file stands where a folder should be: give another place, or move it away",
+    errno.EIO: "the disk or its connection fails: give another place",
+    errno.EISDIR: "give a file",
+    errno.ELOOP: "its links lead in a circle: give another place",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOENT: "give one that is there",
+    errno.ENOTDIR: "a file stands where a folder should be: give another place, or move it away",
+    errno.EPERM: "give a place that is yours to use, or have it opened to you",
+    errno.EROFS: "give a place that can be written to",
+    errno.ESTALE: "its server has lost it: mount it again, or give another place",
+}
+
+
+@contextmanager
+def paths_named() -> Iterator[None]:
+    """Around what reads and writes where the user says: a file or folder that cannot be had raises a UserError with its
+    path, the reason and the fix."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.errno not in _MENDED_BY:
+            raise
+        name = error.filename2 or error.filename
+        raise UserError(f"{name}: {error.strerror}; {_MENDED_BY[error.errno]}") from error
 
 
 def check_types(section: Any) -> None:

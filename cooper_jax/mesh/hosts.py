@@ -18,6 +18,7 @@ import jax
 from jax._src import distributed  # The coordinator's key-value store has no public name.
 
 from cooper_jax.config import UserError, require
+from cooper_jax.config.errors import paths_named
 
 JOIN_S = 300
 """Seconds in which all processes must have started."""
@@ -179,10 +180,12 @@ def agree_on(problem: str | None) -> None:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Around what each process does by itself, such as reading data: a UserError in one is raised in all."""
+    """Around what each process does by itself, such as reading data: a UserError in one, also of a path that cannot be
+    had, is raised in all."""
     problem = None
     try:
-        yield
+        with paths_named():
+            yield
     except UserError as error:
         if error.agreed:
             raise

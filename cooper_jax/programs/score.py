@@ -12,7 +12,7 @@ from cooper_jax.config import Config, Data, Evaluation, Mesh, Model, Scoring, Tr
 from cooper_jax.device import jits
 from cooper_jax.host.text import benchmarks, encode
 from cooper_jax.mesh import hosts, sharding
-from cooper_jax.run import machine, start
+from cooper_jax.run import directory, machine, start
 from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import in_batches
 
@@ -50,6 +50,7 @@ def score(cfg: Score) -> Result:
     out, source = path(cfg.out), path(cfg.rows)
     there = not is_local(out) or out.parent.is_dir()
     require(there and not out.is_dir(), f"--out {out}: give a file in a folder that is there")
+    directory.require_writable(out.parent)
     require(out.resolve() != source.resolve(), f"--out {out} is the file of the rows; give another")
     places, problems, completions, _ = zip(*benchmarks.completions(str(source)), strict=True)
     trained = start.ran(cfg.model)

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from cooper_jax.config import Extraction, UserError, Verifier, path, require
+from cooper_jax.config.errors import paths_named
 from cooper_jax.config.processors import processors
 from cooper_jax.host.verifier.pool import Job, Pool, Timed
 from cooper_jax.run.directory import Result
@@ -49,12 +50,17 @@ def verify(cfg: Verify) -> Result:
     Raises UserError: no such file, or a line that is not an object with `reference_answer` and `completion`. A field
     that is neither text nor number gets the verdict `unknown`.
     """
-    source, out = path(cfg.rows), path(cfg.out)
+    with paths_named():
+        return _verify(cfg, path(cfg.rows), path(cfg.out))
+
+
+def _verify(cfg: Verify, source: Path, out: Path) -> Result:
     require(source.is_file(), f"{source}: no such file; give a file of JSON lines, each {_ROW}")
     require(source.resolve() != out.resolve(), f"--out {out} is the input itself; name another file")
     rows = list(_rows(source))
     require(len(rows) > 0, f"{source} has no rows")
     settings = Verifier(extract=cfg.extract, workers=cfg.workers, deadline=cfg.deadline)
+    require(not out.is_dir(), f"--out {out} is a folder; name a file")
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     begun = time.perf_counter()

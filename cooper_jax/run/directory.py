@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,13 +43,18 @@ class Result(NamedTuple):
 
 
 def make_dir(run_dir: str) -> None:
-    """Create the run directory. Raises UserError where it cannot be."""
+    """Create a directory to write into. Raises UserError where it cannot be made, or cannot be written to."""
     try:
         path(run_dir).mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise UserError(
-            f"the run directory {run_dir} cannot be made: {error.strerror}; give another with --dir"
-        ) from None
+    except OSError as error:
+        raise UserError(f"the directory {run_dir} cannot be made: {error.strerror}; give another") from None
+    require_writable(run_dir)
+
+
+def require_writable(folder: str | Path) -> None:
+    """Raise UserError where the system says that nothing can be written into `folder`."""
+    writable = not is_local(folder) or os.access(folder, os.W_OK | os.X_OK)
+    require(writable, f"the directory {folder} cannot be written to; give another, or have it opened to you")
 
 
 @contextmanager
