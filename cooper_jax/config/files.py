@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from cooper_jax.config.errors import UserError, require
-from cooper_jax.config.paths import here, path
+from cooper_jax.config.paths import here, path, read_object
 from cooper_jax.config.run import Config
 
 
@@ -61,12 +61,11 @@ def from_json(place: str | Path) -> Config:
     Raises UserError: no such file, not JSON, a name that no config has, a value of the wrong type.
     """
     try:
-        tree = json.loads(path(place).read_text())
-        return _rebuilt(Config, tree, "config")
+        tree = read_object(path(place), "put back the file that the run wrote, or give another run")
     except FileNotFoundError:
         raise UserError(f"{place}: no such file; give the directory of a run") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{place} is not JSON: {error}") from None
+    try:
+        return _rebuilt(Config, tree, "config")
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
 

@@ -4,6 +4,7 @@ What both have in common is used, and no more: an object store has no folders of
 `is_dir` asks for something inside), cannot append to a file or map it, and writes a file as a whole.
 """
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from etils import epath
 
@@ -97,6 +98,16 @@ def write(place: Path, text: str) -> None:
     part = place.with_name(f"{place.name}.part")
     part.write_text(text)
     part.replace(place)
+
+
+def read_object(file: Path, fix: str) -> dict[str, Any]:
+    """The JSON object in `file`. Raises UserError, with `fix`, where it is damaged."""
+    try:
+        found = json.loads(file.read_text())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} is not JSON: {error}; {fix}") from None
+    require(isinstance(found, dict), f"{file} holds {type(found).__name__} where an object should be; {fix}")
+    return found
 
 
 def copy(file: Path, to: Path) -> None:

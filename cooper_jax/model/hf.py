@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from cooper_jax.config import RUN_TIME, Model, RopeScaling, UserError, path, require
-from cooper_jax.config.paths import copy_files, unfinished
+from cooper_jax.config.paths import copy_files, read_object, unfinished
 from cooper_jax.model import safetensors, weights
 from cooper_jax.model.weights import Weight
 
@@ -33,6 +33,8 @@ SIZES = {
     "hidden": "intermediate_size",
 }
 INDEX = "model.safetensors.index.json"
+DAMAGED = "fetch or save it again"
+"""What mends a file of a Hugging Face folder."""
 SHARD_BYTES = 5_000_000_000
 SPARE_BYTES = 1 << 20
 """Room for what an export holds beside its weights."""
@@ -66,7 +68,7 @@ def is_folder(place: str | Path) -> bool:
     try:
         config = json.loads((folder / "config.json").read_text())
         return "architectures" in config or "model_type" in config
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return bool(_names(folder, ".safetensors"))
 
 
@@ -80,14 +82,11 @@ def read_config(folder: str | Path) -> Folder:
     """
     file = path(folder) / "config.json"
     require(file.is_file(), f"{file}: no such file; give a folder with config.json and *.safetensors")
+    config = read_object(file, DAMAGED)
     try:
-        config = json.loads(file.read_text())
-        require(isinstance(config, dict), "must be an object")
         family, scored = _architecture(config)
         _refuse(config)
         return Folder(_model(config, family), scored, config)
-    except ValueError as error:
-        raise UserError(f"{file} is not JSON: {error}") from None
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
 
@@ -280,13 +279,10 @@ def _names(folder: Path, *ends: str) -> list[str]:
 
 
 def _index(file: Path) -> dict[str, str]:
-    try:
-        mapped: Any = json.loads(file.read_text())["weight_map"]
-    except (ValueError, KeyError, TypeError):
-        mapped = None
+    mapped = read_object(file, DAMAGED).get("weight_map")
     require(
         isinstance(mapped, dict) and len(mapped) > 0 and all(isinstance(name, str) for name in mapped.values()),
-        f"{file} is damaged: it must hold a weight_map from tensors to files",
+        f"{file} is damaged: it must hold a weight_map from tensors to files; {DAMAGED}",
     )
     return mapped
 

@@ -1,6 +1,5 @@
 """`cooper export`: a trained model as a folder that transformers loads."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +9,7 @@ import jax
 import tyro
 
 from cooper_jax.config import Mesh, Trainee, path, require
-from cooper_jax.config.paths import folder_here
+from cooper_jax.config.paths import folder_here, read_object
 from cooper_jax.device import loading
 from cooper_jax.host import arithmetic
 from cooper_jax.host.text.tokenizer import FILES
@@ -49,7 +48,9 @@ def export(cfg: Export) -> Path:
     mesh = sharding.make_mesh(cfg.mesh)
     weights.check_mesh(cfg.model, trainee.model, mesh)
     kept, tokenizer = directory.origin(run, cfg.model), directory.tokenizer(run, cfg.model)
-    original = json.loads((kept / "config.json").read_text()) if kept.is_dir() else {}
+    file = kept / "config.json"
+    fix = "put back the config.json of the model that the run started from, or remove that folder"
+    original = read_object(file, fix) if file.is_file() else {}
     with TemporaryDirectory() as made, jax.set_mesh(mesh), jax.transfer_guard("disallow"):
         if not tokenizer.is_dir() and ran.data.source == "arithmetic":
             tokenizer = Path(made)

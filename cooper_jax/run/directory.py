@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cooper_jax import config
 from cooper_jax.config import Config, UserError, is_local, path, require
-from cooper_jax.config.paths import copy_files, write
+from cooper_jax.config.paths import copy_files, read_object, write
 from cooper_jax.mesh import hosts
 from cooper_jax.model import hf
 
@@ -105,7 +105,8 @@ def same_inputs(found: dict[str, Any], run_dir: str, continued: bool) -> None:
     Raises UserError where a run that is continued finds others; what it does not read may differ.
     """
     file = path(run_dir) / "inputs.json"
-    kept = json.loads(file.read_text()) if continued and file.is_file() else {}
+    fix = "put back the file that the run wrote; without it the run goes on, and takes the inputs for the same"
+    kept = read_object(file, fix) if continued and file.is_file() else {}
     changed = [name for name, value in found.items() if kept.get(name, value) != value]
     require(
         not changed,

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cooper_jax import config
-from cooper_jax.config import Config, path
+from cooper_jax.config import Config, UserError, path
+from cooper_jax.config.paths import read_object
 from cooper_jax.mesh import hosts
 from cooper_jax.model import hf
 from cooper_jax.run import directory
@@ -65,18 +66,18 @@ class Kept:
         before: dict[str, Any] = {}
         records, rows = [], []
         try:
-            before = json.loads(self._file("settings.json").read_text())
-            records = json.loads(self._file("json").read_text())
+            before = read_object(self._file("settings.json"), "")
+            records = [dict(record) for record in json.loads(self._file("json").read_text())]
             with self._file("parquet").open("rb") as rows_file:
                 rows = pq.read_table(rows_file).to_pylist()
-        except (OSError, ValueError, pa.ArrowException):
-            before = {}
+        except (OSError, ValueError, TypeError, UserError, pa.ArrowException):
+            before = {}  # Cut by a kill, or not ours.
         data, now = before.get("data", {}), self._settings
         same = all(before.get(key) == now[key] for key in ("settings", "model"))
         if same and all(data.get(name, own) == own for name, own in now["data"].items()):
             now["data"] = data | now["data"]
             self._records = records
-            done = [(r["set"], r.get("temperature")) for r in records]
+            done = [(r.get("set"), r.get("temperature")) for r in records]
             self._rows = [row for row in rows if (row["set"], row.get("temperature")) in done]
         else:
             self._set_aside()

@@ -5,14 +5,13 @@ padding, cleaning up of spaces) changes a text. Nothing is fetched and no code o
 template, in a process apart.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cooper_jax.config import UserError, path, require
-from cooper_jax.config.paths import copy_files, folder_here
+from cooper_jax.config.paths import copy_files, folder_here, read_object
 from cooper_jax.host.text.rendering import Refused, Renderer
 
 _VOCABULARY = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -115,10 +114,8 @@ class Tokenizer:
     def _stop_ids(self) -> tuple[int, ...]:
         """The tokenizer's eos first, since it ends a turn, then those of generation_config.json."""
         file = self._folder / "generation_config.json"
-        try:
-            stated = json.loads(file.read_text()).get("eos_token_id") if file.is_file() else None
-        except ValueError as error:
-            raise UserError(f"{file} is not JSON: {error}") from None
+        found = read_object(file, "fetch or save it again, or remove it") if file.is_file() else {}
+        stated = found.get("eos_token_id")
         also = stated if isinstance(stated, list) else [stated]
         ids = tuple(dict.fromkeys(i for i in (self._hf.eos_token_id, *also) if i is not None))
         require(
