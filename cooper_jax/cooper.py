@@ -104,7 +104,7 @@ def figures(run: Run, record: dict[str, Any]) -> dict[str, Any]:
 def train(cfg: Config) -> Result:
     """`cooper train`: bring the run in `cfg.dir` to `cfg.steps` steps."""
     models = {"policy": cfg.policy} | ({"reward": cfg.reward} if cfg.reward_source == "model" else {})
-    with machine.machine(cfg, **models) as here:
+    with machine.machine(cfg, cfg.dir, **models) as here:
         cfg = here.cfg
         run = setup.cooper_run(cfg, here)
         held_out = HeldOut(here)

@@ -29,7 +29,7 @@ def fit_reward(cfg: Config) -> Result:
     The checkpoint with the best held-out accuracy is kept beside the newest, and is what others load.
     """
     fit = cfg.fit
-    with machine.machine(cfg, reward=replace(cfg.reward, optim=fit.optim, init=fit.init)) as here:
+    with machine.machine(cfg, fit.dir, reward=replace(cfg.reward, optim=fit.optim, init=fit.init)) as here:
         cfg, trainee = here.cfg, here.models["reward"]
         sharding.rows_divide(here.mesh, evaluation__batch=cfg.evaluation.batch)
         with hosts.together():

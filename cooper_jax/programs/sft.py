@@ -29,7 +29,7 @@ def sft(cfg: Config) -> Result:
         f"sft imitates the worked solutions of the built-in task; data.source = {cfg.data.source!r} has none, and an "
         "instruction-tuned policy needs no warm start",
     )
-    with machine.machine(cfg, policy=replace(cfg.policy, optim=cfg.sft.optim, init=cfg.sft.init)) as here:
+    with machine.machine(cfg, cfg.sft.dir, policy=replace(cfg.policy, optim=cfg.sft.optim, init=cfg.sft.init)) as here:
         cfg, trainee = here.cfg, here.models["policy"]
         sharding.rows_divide(here.mesh, sft__batch=cfg.sft.batch)
         size = cfg.policy.micro_batch or cfg.sft.batch

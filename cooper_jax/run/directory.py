@@ -76,6 +76,12 @@ def alone(run_dir: str) -> Iterator[None]:
         yield
 
 
+def begun(run_dir: str) -> bool:
+    """Whether a run that can be continued lies there."""
+    kept = path(run_dir) / "checkpoints"
+    return kept.is_dir() and any(step.name.isdecimal() for step in kept.iterdir())
+
+
 def write_config(cfg: Config, run_dir: str) -> None:
     """Write the resolved configuration, `config.json`."""
     write(path(run_dir) / "config.json", config.to_json(cfg))

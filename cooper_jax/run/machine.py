@@ -22,7 +22,7 @@ from cooper_jax.mesh import hosts, sharding
 from cooper_jax.mesh.sharding import Share
 from cooper_jax.model import weights
 from cooper_jax.model.sample import Sampling
-from cooper_jax.run import start
+from cooper_jax.run import directory, start
 
 T = TypeVar("T")
 _OWN = ("verifier.workers", "compile_cache")
@@ -155,8 +155,10 @@ class Machine:
         return encode.decode(token_BT, real_BT, self.tokenizers["policy"])
 
 
-def machine(cfg: Config, **models: Trainee) -> Machine:
+def machine(cfg: Config, run_dir: str = "", **models: Trainee) -> Machine:
     """Set up devices, verifier, and shapes and tokenizers of `models`, named policy and reward.
+
+    A run in `run_dir` that is to be continued has what it needs of them, should their folders be gone.
 
     Raises UserError where a model or its tokenizer does not suit, or a batch does not divide over the mesh.
     """
@@ -165,9 +167,10 @@ def machine(cfg: Config, **models: Trainee) -> Machine:
         keep_compiled(cfg.compile_cache)
         mesh = sharding.make_mesh(cfg.mesh)
         sharding.share(mesh)
-        models = {name: start.resolve(name, trainee) for name, trainee in models.items()}
+        run_dir = run_dir if run_dir and directory.begun(run_dir) else ""
+        models = {name: start.resolve(name, trainee, run_dir) for name, trainee in models.items()}
         cfg = replace(cfg, **{name: replace(getattr(cfg, name), model=models[name].model) for name in models})
-        tokenizers = {name: start.tokenizer(name, trainee, cfg.data.source) for name, trainee in models.items()}
+        tokenizers = {name: start.tokenizer(name, trainee, cfg.data.source, run_dir) for name, trainee in models.items()}
         for name, trainee in models.items():
             weights.check_mesh(name, trainee.model, mesh)
     hosts.same("the processes' versions", {name: version(name) for name in ("cooper_jax", "jax", "jaxlib")})

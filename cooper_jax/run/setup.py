@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from cooper_jax.config import Config, path
+from cooper_jax.config import Config, path, require
 from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState
@@ -96,6 +96,11 @@ def resumed(run: Run) -> CooperState:
     """Shapes of the states of a run that is continued; the reference is loaded anew, where there is to be one."""
     cfg, mesh = run.cfg, run.machine.mesh
     if cfg.grpo.kl_weight:
+        require(
+            not start.gone(cfg.policy.init),
+            f"policy.init = {cfg.policy.init} is gone, and the KL penalty measures from the weights there; put them "
+            "back to continue (a run without the penalty, grpo.kl_weight = 0, needs them at its start alone)",
+        )
         _refer(run, start.initial_params(cfg.policy, cfg.seed, mesh))
     policy = loading.abstract_state(cfg.policy, False, mesh, cfg.steps * cfg.grpo.updates)
     if cfg.reward_source != "model":

@@ -19,17 +19,18 @@ from cooper_jax.host import arithmetic
 from cooper_jax.host.text import encode
 from cooper_jax.host.text import tokenizer as hf_tokenizer
 from cooper_jax.model import hf, weights
-from cooper_jax.run import checkpoint
+from cooper_jax.run import checkpoint, directory
 
 MODELS = "a Hugging Face folder, or the directory of a run"
 
 
-def resolve(name: str, trainee: Trainee) -> Trainee:
-    """`trainee` with the shapes that it leaves open taken from its `init`, a Hugging Face folder or run directory.
+def resolve(name: str, trainee: Trainee, run_dir: str = "") -> Trainee:
+    """`trainee` with the shapes that it leaves open taken from its `init`, a Hugging Face folder or run directory; where
+    that is gone, from the run in `run_dir` that started from it, if one is to be continued.
 
     Raises UserError where they disagree, or where there is nothing to take.
     """
-    where = trainee.init
+    where = run_dir if run_dir and gone(trainee.init) else trainee.init
     if hf.is_folder(where):
         found = hf.read_config(where).model
     elif trainee.model.given:
@@ -39,6 +40,11 @@ def resolve(name: str, trainee: Trainee) -> Trainee:
         found = getattr(configuration(where), _item(name)).model
         require(found.given, f"the run in {where} has no {name} model")
     return replace(trainee, model=hf.resolve(name, trainee.model, found, where))
+
+
+def gone(where: str) -> bool:
+    """Whether no folder lies any more at `where`, which a setting names."""
+    return where != "" and not path(where).exists()
 
 
 def ran(where: str) -> Config | None:
@@ -58,11 +64,15 @@ def configuration(where: str | Path) -> Config:
     return config.from_json(path(where) / "config.json")
 
 
-def tokenizer(name: str, trainee: Trainee, source: str) -> encode.Tokenizer:
-    """The tokenizer that a model's setting names, that beside its first weights, or the built-in task's."""
+def tokenizer(name: str, trainee: Trainee, source: str, run_dir: str = "") -> encode.Tokenizer:
+    """The tokenizer that a model's setting names, that beside its first weights, or the built-in task's; where the
+    folder is gone, that of the run in `run_dir` that started from it, if one is to be continued."""
+    kept = str(directory.tokenizer(run_dir, name)) if run_dir else ""
+    if kept and gone(trainee.tokenizer or trainee.init) and hf_tokenizer.is_folder(kept):
+        trainee = replace(trainee, tokenizer=kept)
     beside = (f"{trainee.init}/tokenizer/{_item(name)}", trainee.init) if trainee.init else ()
     folder = trainee.tokenizer or next((place for place in beside if hf_tokenizer.is_folder(place)), "")
-    if trainee.tokenizer or (trainee.init and source != "arithmetic"):
+    if trainee.tokenizer or (trainee.init and not run_dir and source != "arithmetic"):
         require_folder(trainee.tokenizer or trainee.init, MODELS)
     require(
         folder != "" or source == "arithmetic",

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from cooper_jax.cooper import train
 from cooper_jax.device import updates
 from cooper_jax.device.state import ModelState
 from cooper_jax.host.text import data
+from cooper_jax.programs.export import Export, export
 from cooper_jax.run import compiled, machine, questions
 from cooper_jax.run.curves import records
 
@@ -55,6 +57,32 @@ def test_another_start_is_refused(started: Config) -> None:
     train(started)
     with pytest.raises(UserError, match=r"verifier.deadline was 2"):
         train(replace(started, verifier=replace(started.verifier, deadline=9.0)))
+
+
+def test_a_start_that_is_gone(started: Config, tmp_path: Path, tiny: config.Model) -> None:
+    """A run goes on without the folders it started from, which gave shapes and tokenizers too, unless the KL penalty
+    needs the policy's weights. One that has not begun does not start."""
+    folders = {name: str(tmp_path / name) for name in ("policy", "reward")}
+    for name, folder in folders.items():
+        export(Export(getattr(started, name).init, name, folder))  # pyright: ignore[reportArgumentType]
+    run_time = {name: getattr(tiny, name) for name in config.RUN_TIME}
+    models = {
+        name: replace(getattr(started, name), model=config.Model(**run_time), init=folder)
+        for name, folder in folders.items()
+    }
+    cfg = replace(started, **models, steps=2, grpo=replace(started.grpo, kl_weight=0.0))
+    penalised = replace(cfg, dir=f"{cfg.dir}2", grpo=started.grpo)
+    straight = replace(cfg, dir=f"{cfg.dir}3", steps=4)
+    for each in (cfg, penalised, straight):
+        train(each)
+    for folder in folders.values():
+        shutil.rmtree(folder)
+    train(replace(cfg, steps=4))
+    assert timeless(cfg.dir) == timeless(straight.dir)
+    with pytest.raises(UserError, match=r"policy.init = .*policy is gone, and the KL penalty measures from the weights"):
+        train(replace(penalised, steps=4))
+    with pytest.raises(UserError, match=r"policy: no such folder"):
+        train(replace(cfg, dir=f"{cfg.dir}4"))
 
 
 def test_a_damaged_log_is_mended(started: Config, capsys: pytest.CaptureFixture[str]) -> None:
