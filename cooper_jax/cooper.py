@@ -20,7 +20,7 @@ from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import RIGHT, Verdict
-from cooper_jax.mesh import sharding
+from cooper_jax.mesh import hosts, sharding
 from cooper_jax.mesh.sharding import fetch
 from cooper_jax.run import answers, log, loop, machine, metrics, setup
 from cooper_jax.run.compiled import Programs
@@ -74,10 +74,11 @@ def cooper_step(
             score_B = fetch(reward_B) if cfg.pairs.on_policy else None
             places = here.mine(range(len(asked)), run.copies)
             slots, counts = _build(problems, places, completions, verdicts, step, run, score_B)
-            pairs = put(_pairs(run, slots, step))
-        reward, reward_metrics = _update(run.jits.reward_update, state.reward, pairs, cfg.pairs.updates)
-        time.device("rm_update", reward_metrics)
-        record |= _named("rm_update", reward_metrics)
+            pairs = put(_pairs(run, slots, step)) if any(hosts.gather(any(slots))) else None
+        if pairs is not None:  # Without a pair nothing would move, replayed labels or not.
+            reward, reward_metrics = _update(run.jits.reward_update, state.reward, pairs, cfg.pairs.updates)
+            time.device("rm_update", reward_metrics)
+            record |= _named("rm_update", reward_metrics)
     # Of rows that several processes hold, one has made the pairs.
     count_WN = here.put_once([count * here.share.leads for count in counts.values()])
     told = run.jits.tell_all(put(metrics.coded(verdicts)), reward_B, count_WN)
@@ -96,8 +97,6 @@ def figures(run: Run, record: dict[str, Any]) -> dict[str, Any]:
     if run.cfg.train_reward:
         record |= dict(zip(run.counted, count_N.tolist(), strict=True))
         record["pairs/valid_rate"] = record["pairs/valid"] / record.pop("pairs/slots")
-    if not record.get("pairs/valid", 1):  # Accuracy and margin of no pair would be 0.
-        return {name: value for name, value in record.items() if not name.startswith("rm_update/")}
     return record
 
 

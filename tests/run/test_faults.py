@@ -147,14 +147,28 @@ def test_no_evaluation_where_none_is_asked_for(started: Config) -> None:
     assert not any(name.startswith("eval/") for name in records(started.dir)[-1])
 
 
-def test_steps_without_pairs_have_no_figures_of_pairs(started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        cooper.negatives,
-        "build",
-        lambda problems, *_: ([None] * 2 * len(problems), cooper.negatives.no_counts() | {"pairs/slots": 1.0}),
-    )
-    train(replace(started, steps=2))
-    assert not any(name.startswith("rm_update/") for record in records(started.dir) for name in record)
+def test_steps_without_pairs_update_no_reward_model(started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is computed, and nothing of it logged; also in the first step, after which nothing is compiled."""
+    real, cooper_step, called = cooper.negatives.build, cooper.cooper_step, []
+    replayed = replace(started.pairs, replay=1.0, replay_rows=4)
+
+    def build(problems: Any, *rest: Any) -> Any:
+        slots, counts = real(problems, *rest)
+        return ([None] * len(slots), counts | {"pairs/valid": 0.0}) if len(called) < 2 else (slots, counts)
+
+    def step(state: Any, problems: Any, number: int, *rest: Any) -> Any:
+        called.append(number)
+        before = state.reward
+        made, record = cooper_step(state, problems, number, *rest)
+        assert (made.reward is before) == (number < 1)
+        return made, record
+
+    monkeypatch.setattr(cooper, "cooper_step", step)
+    monkeypatch.setattr(cooper.negatives, "build", build)
+    train(replace(started, steps=3, pairs=replayed))
+    first, *others = records(started.dir)
+    assert not any("rm_update" in name for name in first)
+    assert all(record["rm_update/loss"] > 0 and record["seconds/rm_update"] > 0 for record in others)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
