@@ -117,7 +117,7 @@ def main(argv: list[str] | None = None) -> None:
         if not _others():
             raise
         if type(error).__name__ != "JaxRuntimeError":
-            traceback.print_exc()
+            _print_traceback()
         first = f"{str(error).strip() or type(error).__name__}".splitlines()[0]
         _end(f"this process, or one that it needs, is lost ({first:.300}); {afterwards}", LOST)
 
@@ -132,6 +132,13 @@ def _end(said: str, code: int, agreed: bool = False) -> NoReturn:
     if others and not agreed:
         others.leave(code)
     sys.exit(code)
+
+
+def _print_traceback() -> None:
+    """Of the error that is being handled. It may quote text of models, servers and data, which is shown `visible`."""
+    from cooper_jax.config import visible
+
+    print(visible(traceback.format_exc(), keep="\n\t"), end="", file=sys.stderr, flush=True)
 
 
 def _end_at_once(afterwards: str) -> NoReturn:
@@ -214,6 +221,9 @@ def entry() -> None:
     """
     try:
         main()
+    except Exception:
+        _print_traceback()
+        sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
             sys.stdout.flush()

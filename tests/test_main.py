@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from runs import TOY, fails, one_error
 
-from cooper_jax.__main__ import COMMANDS, main
 from cooper_jax import config
+from cooper_jax.__main__ import COMMANDS, entry, main
 from cooper_jax.config import READS, Config, load, reads
 from cooper_jax.programs import options
 
@@ -126,6 +126,23 @@ def test_a_path_that_is_too_long_is_named(capsys: pytest.CaptureFixture[str], tm
     far = str(tmp_path / ("n" * 300))
     for args in (["train", far], ["evaluate", TOY, "--dir", far], ["generate", far, "--prompt", "1+1"]):
         assert f"{far}: File name too long; give a shorter name" in one_error(capsys, *args).replace("/config.json", "")
+
+
+def test_a_traceback_does_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error that nobody expected quotes what it likes."""
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("it said \x1b[2J\u202egnp.exe\x9b1m")
+
+    monkeypatch.setattr("cooper_jax.__main__._run", fail)
+    monkeypatch.setattr("sys.argv", ["cooper", "train", TOY])
+    with pytest.raises(SystemExit) as stop:
+        entry()
+    said = capsys.readouterr().err
+    assert stop.value.code == 1 and said.startswith("Traceback") and "in fail\n" in said
+    assert r"RuntimeError: it said \x1b[2J\u202egnp.exe\x9b1m" in said
 
 
 def test_help_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -279,7 +279,7 @@ def _names(folder: Path, *ends: str) -> list[str]:
 
 
 def _index(file: Path) -> dict[str, str]:
-    mapped = read_object(file, DAMAGED).get("weight_map")
+    mapped: Any = read_object(file, DAMAGED).get("weight_map")
     require(
         isinstance(mapped, dict) and len(mapped) > 0 and all(isinstance(name, str) for name in mapped.values()),
         f"{file} is damaged: it must hold a weight_map from tensors to files; {DAMAGED}",

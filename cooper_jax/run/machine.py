@@ -155,7 +155,7 @@ class Machine:
         return encode.decode(token_BT, real_BT, self.tokenizers["policy"])
 
 
-def machine(cfg: Config, run_dir: str = "", **models: Trainee) -> Machine:
+def machine(cfg: Config, run_dir: str = "", /, **models: Trainee) -> Machine:
     """Set up devices, verifier, and shapes and tokenizers of `models`, named policy and reward.
 
     A run in `run_dir` that is to be continued has what it needs of them, should their folders be gone.
@@ -170,7 +170,9 @@ def machine(cfg: Config, run_dir: str = "", **models: Trainee) -> Machine:
         run_dir = run_dir if run_dir and directory.begun(run_dir) else ""
         models = {name: start.resolve(name, trainee, run_dir) for name, trainee in models.items()}
         cfg = replace(cfg, **{name: replace(getattr(cfg, name), model=models[name].model) for name in models})
-        tokenizers = {name: start.tokenizer(name, trainee, cfg.data.source, run_dir) for name, trainee in models.items()}
+        tokenizers = {
+            name: start.tokenizer(name, trainee, cfg.data.source, run_dir) for name, trainee in models.items()
+        }
         for name, trainee in models.items():
             weights.check_mesh(name, trainee.model, mesh)
     hosts.same("the processes' versions", {name: version(name) for name in ("cooper_jax", "jax", "jaxlib")})

@@ -25,8 +25,8 @@ MODELS = "a Hugging Face folder, or the directory of a run"
 
 
 def resolve(name: str, trainee: Trainee, run_dir: str = "") -> Trainee:
-    """`trainee` with the shapes that it leaves open taken from its `init`, a Hugging Face folder or run directory; where
-    that is gone, from the run in `run_dir` that started from it, if one is to be continued.
+    """`trainee` with the shapes that it leaves open taken from its `init`, a Hugging Face folder or run directory;
+    where that is gone, from the run in `run_dir` that started from it, if one is to be continued.
 
     Raises UserError where they disagree, or where there is nothing to take.
     """

@@ -79,7 +79,9 @@ def test_a_start_that_is_gone(started: Config, tmp_path: Path, tiny: config.Mode
         shutil.rmtree(folder)
     train(replace(cfg, steps=4))
     assert timeless(cfg.dir) == timeless(straight.dir)
-    with pytest.raises(UserError, match=r"policy.init = .*policy is gone, and the KL penalty measures from the weights"):
+    with pytest.raises(
+        UserError, match=r"policy.init = .*policy is gone, and the KL penalty measures from the weights"
+    ):
         train(replace(penalised, steps=4))
     with pytest.raises(UserError, match=r"policy: no such folder"):
         train(replace(cfg, dir=f"{cfg.dir}4"))

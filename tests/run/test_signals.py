@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 from runs import TOY
 
-START = "from cooper_jax import __main__ as command\n{}\nprint('ready', flush=True)\ncommand.entry()"
+# The suite may run in the background, where Ctrl-C is ignored.
+START = """import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from cooper_jax import __main__ as command
+{}
+print('ready', flush=True)
+command.entry()"""
 LONG = "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"  # minutes, and Python hears nothing meanwhile
 AT = {
     "in a call that does not return": f"import hashlib; {LONG}",
@@ -42,7 +48,6 @@ def interrupted(code: str, *args: str, wait: float, cwd: Path) -> tuple[int, str
         text=True,
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(cwd), *sys.path])},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored, in the background
         start_new_session=True,
     ) as process:
         assert process.stdout and process.stdout.readline() == "ready\n"
@@ -55,7 +60,9 @@ def interrupted(code: str, *args: str, wait: float, cwd: Path) -> tuple[int, str
 
 @pytest.mark.parametrize("where", AT)
 def test_ctrl_c_ends_a_program(where: str, tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text("import time\ntry:\n    time.sleep(60)\nexcept BaseException as e:\n    print(e)\n")
+    (tmp_path / "slow.py").write_text(
+        "import time\ntry:\n    time.sleep(60)\nexcept BaseException as e:\n    print(e)\n"
+    )
     (tmp_path / "act.py").write_text(f"import time\n{AT[where]}\n")
     code = "command._run = lambda *_: exec(open('act.py').read(), {})"
     code, said, seconds = interrupted(code, "train", wait=0.3, cwd=tmp_path)
