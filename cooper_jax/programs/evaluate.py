@@ -12,7 +12,8 @@ from rich.text import Text
 from cooper_jax.config import Config, require, visible
 from cooper_jax.config.paths import require_folder
 from cooper_jax.host.text import benchmarks, data, encode
-from cooper_jax.host.text.benchmarks import Labelled, Question
+from cooper_jax.host.text.benchmarks import Labelled
+from cooper_jax.host.text.formats import Question
 from cooper_jax.mesh import hosts
 from cooper_jax.run import answers, evaluations, machine, questions, start
 from cooper_jax.run.directory import Result

@@ -11,8 +11,9 @@ from rows import write
 
 from cooper_jax.config import UserError
 from cooper_jax.host.text import benchmarks
-from cooper_jax.host.text.benchmarks import Labelled, Question
+from cooper_jax.host.text.benchmarks import Labelled
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.text.formats import Question
 
 DOCUMENT = (ROOT / "docs" / "data.md").read_text()
 EXAMPLES = {
