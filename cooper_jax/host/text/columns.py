@@ -13,20 +13,29 @@ ANSWERS = (
 )  # fmt: skip
 
 
-def question_and_answer(row: dict[str, Any], cfg: Data) -> tuple[str, str]:
-    """The columns of question and answer: as named in `cfg`, or the first known name that the row has."""
+def question(row: dict[str, Any], cfg: Data) -> str:
+    """The column of the question: as named in `cfg`, or the first known name that the row has.
 
-    def column(field: str, named: str, known: Sequence[str]) -> str:
-        chosen = named or next((name for name in known if has(row, name)), "")
-        if not chosen or not has(row, chosen):
-            missing = f"no column {chosen}" if chosen else f"no column is a known name of the {field}"
-            raise ValueError(f"{missing}; it has {', '.join(map(str, row))}; name the column with --data.{field}")
-        return chosen
+    Raises ValueError where there is none.
+    """
+    return _column(row, "question", cfg.question, QUESTIONS)
 
-    return column("question", cfg.question, QUESTIONS), column("answer", cfg.answer, ANSWERS)
+
+def answer(row: dict[str, Any], cfg: Data) -> str:
+    """The column of the answer, as `question`."""
+    return _column(row, "answer", cfg.answer, ANSWERS)
+
+
+def _column(row: dict[str, Any], field: str, named: str, known: Sequence[str]) -> str:
+    chosen = named or next((name for name in known if has(row, name)), "")
+    if not chosen or not has(row, chosen):
+        missing = f"no column {chosen}" if chosen else f"no column is a known name of the {field}"
+        raise ValueError(f"{missing}; it has {', '.join(map(str, row))}; name the column with --data.{field}")
+    return chosen
 
 
 def has(row: dict[str, Any], name: str) -> bool:
+    """Whether the row has a column; a dot goes into a nested one."""
     at: Any = row
     for part in name.split("."):
         if not isinstance(at, dict) or part not in at:
@@ -40,12 +49,15 @@ def problem(row: dict[str, Any], question: str, answer: str, answer_after: str) 
     for name in (question, answer):
         if not has(row, name):
             raise ValueError(f"no column {name}")
-    asked = at(row, question)
-    known = reference(answer, at(row, answer), answer_after)
-    if not isinstance(asked, list):
-        return Problem(text(question, asked), known)
-    chat = messages(question, asked)
-    return Problem(chat[-1].content.strip(), known, chat)
+    return asked(question, at(row, question), reference(answer, at(row, answer), answer_after))
+
+
+def asked(name: str, value: Any, reference: str) -> Problem:
+    """A question, text or a chat, with its reference. Raises ValueError where it is neither."""
+    if not isinstance(value, list):
+        return Problem(text(name, value), reference)
+    chat = messages(name, value)
+    return Problem(chat[-1].content.strip(), reference, chat)
 
 
 def reference(name: str, value: Any, answer_after: str) -> str:
@@ -55,6 +67,7 @@ def reference(name: str, value: Any, answer_after: str) -> str:
 
 
 def at(row: Any, name: str) -> Any:
+    """The value of a column that the row has."""
     for part in name.split("."):
         row = row[part]
     return row

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -81,15 +81,15 @@ def held_out(cfg: Data) -> Problems[Problem]:
     return found
 
 
-def digest(items: Iterable[Problem | str]) -> str:
-    """A hash of problems or texts, and their order."""
+def digest(items: Iterable[tuple[Any, ...] | str]) -> str:
+    """A hash of problems, of worked ones, or of texts, and their order."""
     found = hashlib.sha256()
     for item in items:
         found.update(repr(item).encode())
     return found.hexdigest()[:16]
 
 
-def sample(problems: Sequence[Problem], count: int, rng: np.random.Generator) -> list[Problem]:
+def sample(problems: Sequence[T], count: int, rng: np.random.Generator) -> list[T]:
     """`count` of the problems (all, if there are fewer), drawn by `rng`, in their order."""
     order = rng.permutation(len(problems))[:count]
     return [problems[i] for i in sorted(order)]
@@ -149,7 +149,7 @@ def question_form(row: Row, name: str, cfg: Data) -> Form[Question]:
     known = name or ("" if cfg.question or cfg.answer else formats.recognised(row))
     if known:
         return Form(known, tuple(row), partial(_published, known, name == ""))
-    question, answer = columns.question_and_answer(row, cfg)
+    question, answer = columns.question(row, cfg), columns.answer(row, cfg)
     plain = lambda row: Question(columns.problem(row, question, answer, cfg.answer_after), "")  # noqa: E731
     return Form(f"{question} -> {answer}", (question, answer), plain)
 

@@ -28,9 +28,9 @@ class Question(NamedTuple):
     solution: str = ""
 
 
-def rationale(answer: str) -> str:
+def rationale(answer: str, mark: str = "####") -> str:
     """What GSM8K's answer says before its last `####`, without the marks for a calculator."""
-    return _CALCULATOR.sub("", answer.rpartition("####")[0]).strip()
+    return _CALCULATOR.sub("", answer.rpartition(mark)[0]).strip()
 
 
 def _gsm8k(row: Row) -> Question:
