@@ -94,9 +94,8 @@ def _from_data(here: Machine) -> loop.Training:
         return CooperState(policy, None), {f"sft/{k}": v for k, v in metrics.items()}
 
     def evaluate(state: CooperState) -> Record:
-        pieces = range(0, len(held_out), batch)
-        found = [sharding.fetch(surprise(state.policy.params, packed(held_out[i : i + batch]))) for i in pieces]
-        return {"eval/loss": float(sum(loss for loss, _ in found) / sum(tokens for _, tokens in found))}
+        pieces = (packed(held_out[i : i + batch]) for i in range(0, len(held_out), batch))
+        return _held_out_loss([sharding.fetch(surprise(state.policy.params, piece)) for piece in pieces])
 
     return _training(
         here,
@@ -110,6 +109,12 @@ def _from_data(here: Machine) -> loop.Training:
         best="eval/loss",
         least=True,
     )
+
+
+def _held_out_loss(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> Record:
+    """Of the batches' sums, and of the tokens that they are over."""
+    loss, tokens = (np.sum(column, dtype=np.float64) for column in zip(*found, strict=True))
+    return {"eval/loss": float(loss / tokens)}
 
 
 def _split(here: Machine) -> tuple[list[Example], list[Example]]:

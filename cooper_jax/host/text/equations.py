@@ -40,7 +40,8 @@ def _sides(step: str) -> tuple[str, tuple[Fraction, ...]] | None:
     sides = [_parsed(side) for side in step.split("=")]
     worths = {_worth(side) for side in sides}
     [worth, *others] = worths
-    if len(sides) < 2 or others or worth is None:
+    computed = any(isinstance(node, ast.BinOp) for side in sides if side for node in ast.walk(side))
+    if len(sides) < 2 or others or worth is None or not computed:
         return None
     return " = ".join(_written(side, 0) for side in sides if side), (worth,)
 
