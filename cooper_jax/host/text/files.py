@@ -27,7 +27,8 @@ def rows(
     file = path(source)
     require(
         file.suffix in (".jsonl", ".json", ".parquet"),
-        f"data source {source!r}: use arithmetic, a .jsonl, .json or .parquet file, or tfds:NAME",
+        f"data source {source!r}: use arithmetic, a .jsonl, .json or .parquet file, one as published "
+        "(NAME:PATH), or tfds:NAME",
     )
     require(file.is_file(), f"data source {source}: no such file{_misnamed(source)}")
     with file.open("rb") as stream:
