@@ -160,7 +160,7 @@ def test_broken_files(tmp_path: Path) -> None:
         ("junk.parquet", "is not a parquet file"),
         ("torn.parquet", "is not a parquet file, or damaged"),
         ("none.jsonl", "no such file"),
-        ("rows.csv", "use arithmetic, a .jsonl, .json or .parquet file, or tfds:NAME"),
+        ("rows.csv", r"use arithmetic, a .jsonl, .json or .parquet file, one as published \(NAME:PATH\), or tfds:NAME"),
     ):
         with pytest.raises(UserError, match=message):
             everything(str(tmp_path / name))
