@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from folders import tokenizer_folder
 
 from cooper_jax import __main__ as command
 from cooper_jax import config, cooper
@@ -61,6 +62,27 @@ def small(out: Path) -> Config:
     )
 
 
+def own(cfg: Config, out: Path) -> Config:
+    """Worked answers of a file, in batches that do not divide by the processes."""
+    rows = [
+        {"question": f"{a}+{b}?", "solution": f"{a} + {b} = {a + b}", "answer": a + b}
+        for a in range(6)
+        for b in range(6)
+    ]
+    with hosts.together():
+        if hosts.is_main():
+            tokenizer_folder(out / "tokenizer", "qwen")
+            (out / "worked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return replace(
+        cfg,
+        policy=Trainee(replace(SMALL, vocab=350), tokenizer=str(out / "tokenizer")),
+        data=config.Data(source=str(out / "worked.jsonl"), held_out=4),
+        rollout=replace(cfg.rollout, prompt_len=96, completion_len=64),
+        verifier=config.Verifier(workers=1),
+        sft=config.SFT(dir=str(out / "worked"), steps=4, batch=7, eval_every=2, optim=config.Optim(lr=3e-3)),
+    )
+
+
 def whole(out: Path, order: str = "") -> None:
     """Every program; the figures of the last two go to files."""
     if order:
@@ -74,6 +96,7 @@ def whole(out: Path, order: str = "") -> None:
         jax.make_mesh = make_mesh
     cfg = small(out)
     sft(cfg)
+    sft(own(cfg, out))
     annotate(cfg)
     fit_reward(cfg)
     for arm, choices in ARMS.items():

@@ -11,12 +11,15 @@ from cooper_jax.config.text import MeshModel, Server
 
 @dataclass(frozen=True)
 class SFT:
-    """`cooper sft`: next-token training, of the built-in task alone."""
+    """`cooper sft`: next-token training on worked solutions, the warm start of the policy."""
 
+    data: tuple[str, ...] = ()
+    """Sources of worked solutions, each as `data.source`; docs/data.md lists what is read. Empty: `data.source`."""
+    solution: str = ""
+    """Column of the worked solution, the completion or the chat. Empty: recognised by its name."""
     task: Literal["solve", "rewrite"] = "solve"
-    """solve: worked solutions of the questions, the warm start of the policy; rewrite: `QUESTION;COMPLETION` into a
-    wrong completion, an assistant for `assistant.kind` "mesh"."""
-
+    """Of the built-in task. solve: worked solutions of the questions; rewrite: `QUESTION;COMPLETION` into a wrong
+    completion, an assistant for `assistant.kind` "mesh"."""
     dir: str = "runs/sft"
     """Run directory; running again continues it."""
     init: str = ""
@@ -26,7 +29,10 @@ class SFT:
     batch: int = 128
     """Solutions in a step."""
     examples: int = 20_000
-    """Solutions to draw from."""
+    """Of the built-in task: solutions to draw from."""
+    eval_every: int = 0
+    """Held-out loss every so many steps; 0: ten times. The checkpoint with the least is kept. (Of the built-in task:
+    accuracy, after the last.)"""
     optim: Optim = field(default_factory=lambda: Optim(lr=1e-5, schedule="cosine"))
 
     def __post_init__(self) -> None:
@@ -34,6 +40,11 @@ class SFT:
         for name in ("steps", "batch", "examples"):
             value = getattr(self, name)
             require(value >= 1, f"sft.{name} = {value}: must be at least 1")
+        require(self.eval_every >= 0, f"sft.eval_every = {self.eval_every}: must not be negative; 0 is ten times")
+        require(
+            "arithmetic" not in self.data,
+            f"sft.data = {self.data}: the built-in task stands alone; name it in data.source and leave sft.data empty",
+        )
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ class Data:
     """Where questions and references come from; docs/data.md shows a row of each format."""
 
     source: str = "arithmetic"
-    """The built-in task, a .jsonl or .json file (an object a line, or one array), a .parquet file, or
-    `tfds:NAME[/CONFIG][:VERSION]`."""
+    """The built-in task, a .jsonl or .json file (an object a line, or one array), a .parquet file, a published data set
+    as NAME:PATH, such as `svamp:svamp.jsonl`, or `tfds:NAME[/CONFIG][:VERSION]`."""
     question: str = ""
     """Column of the question, text or chat messages; a dot goes into a nested column. Empty: recognised by its name."""
     answer: str = ""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from cooper_jax.config import Model
 from cooper_jax.device import optim
-from cooper_jax.device.state import PolicyBatch, Prompts, RMTexts, Rollout
+from cooper_jax.device.state import PolicyBatch, Prompts, RMTexts, Rollout, Worked
 from cooper_jax.model import heads, sample, transformer
 from cooper_jax.model.sample import Sampling
 
@@ -44,3 +44,21 @@ def policy_logp(params: Any, batch: PolicyBatch, temperature: float, model: Mode
     if batch.prompt_PS.shape[1] == 0:
         return heads.packed_logp(params, batch.token_PGT[:, 0], batch.segment_PGT[:, 0], temperature, model)
     return heads.completion_logp(params, batch.prompt_PS, batch.prompt_real_PS, batch.token_PGT, temperature, model)
+
+
+def worked_logp(params: Any, worked: Worked, model: Model) -> tuple[jax.Array, jax.Array]:
+    """Log-probs and entropies of what is to be imitated, [B, T]. Mean nothing but where `real_BT` holds."""
+    if worked.segment_BT is not None:
+        return heads.packed_logp(params, worked.token_BT, worked.segment_BT, 1.0, model)
+    alone = worked.token_BT[:, None]
+    return heads.completion_logp(params, worked.prompt_BS, worked.prompt_real_BS, alone, 1.0, model)
+
+
+def surprise(params: Any, worked: Worked, *, model: Model) -> tuple[jax.Array, jax.Array]:
+    """Summed cross-entropy of the completions' tokens of packed rows, and how many they are."""
+
+    def of_rows(part: Worked) -> jax.Array:
+        return -jnp.sum(jnp.where(part.real_BT, worked_logp(params, part, model)[0], 0.0), axis=1)
+
+    loss_B = optim.in_parts(of_rows, worked, worked.parts, optim.used_parts(worked.real_BT, worked.parts))
+    return jnp.sum(loss_B), jnp.sum(worked.real_BT)

@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding
 from cooper_jax import config
 from cooper_jax.config import Config, Model, Trainee
 from cooper_jax.device import batches, forward, optim, updates
-from cooper_jax.device.state import ModelState, PairBatch, PolicyBatch, Prompts, RMTexts, Rollout
+from cooper_jax.device.state import ModelState, PairBatch, PolicyBatch, Prompts, RMTexts, Rollout, Worked
 from cooper_jax.device.updates import LossFn, Metrics
 from cooper_jax.mesh import sharding
 from cooper_jax.model import hf, transformer, weights
@@ -138,6 +138,12 @@ def make_fit_update(trainee: Trainee, total: int, mesh: Mesh) -> Callable[..., A
 def make_sft_update(trainee: Trainee, total: int, mesh: Mesh) -> Callable[..., Any]:
     """Jitted supervised update of the policy; the state is donated."""
     return _jit_update(updates.sft_update, partial(updates.sft_loss, model=trainee.model), trainee, False, total, mesh)
+
+
+@cache
+def make_surprise(model: Model, mesh: Mesh) -> Callable[[Any, Worked], tuple[jax.Array, jax.Array]]:
+    """Jitted `surprise`."""
+    return _jit(partial(forward.surprise, model=model), mesh, out_shardings=sharding.replicated(mesh))
 
 
 def _jit_update(

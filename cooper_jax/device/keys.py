@@ -34,6 +34,8 @@ class Use(IntEnum):
     """Questions and styles of the worked solutions."""
     SFT_BATCH = 11
     """Which of them a step imitates (step)."""
+    SFT_ORDER = 12
+    """The order of worked solutions from data (epoch)."""
     ANNOTATE = 20
     """The completions to annotate (place of the batch)."""
     ANNOTATE_ORDER = 21

@@ -108,10 +108,15 @@ class PairBatch:
 
 @struct.dataclass
 class Worked:
-    """Prompts with the completions to imitate, for supervised fine-tuning."""
+    """Prompts with the completions to imitate, for supervised fine-tuning.
+
+    Either side by side; or S = 0, and each row is packed with prompts and completions: `segment_BT` numbers the texts
+    of a row from 1, `real_BT` marks the completions' tokens.
+    """
 
     prompt_BS: Array
     prompt_real_BS: Array
     token_BT: Array
     real_BT: Array
+    segment_BT: Array = None
     parts: int = struct.field(pytree_node=False, default=1)

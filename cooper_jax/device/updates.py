@@ -11,7 +11,7 @@ import optax
 from cooper_jax import config
 from cooper_jax.config import Model
 from cooper_jax.device import optim
-from cooper_jax.device.forward import policy_logp
+from cooper_jax.device.forward import policy_logp, worked_logp
 from cooper_jax.device.state import ModelState, PairBatch, PolicyBatch, Worked
 from cooper_jax.model import heads
 from cooper_jax.rl import grpo, masked, pairs
@@ -125,9 +125,7 @@ def reward_update(state: ModelState, rows: PairBatch, *, labels_alone: bool, **h
 
 def sft_loss(params: Any, batch: dict[str, Any], *, model: Model) -> tuple[jax.Array, Metrics]:
     """Mean cross-entropy of the completions' tokens."""
-    worked: Worked = batch["worked"]
-    alone = worked.token_BT[:, None]
-    logp_BT, entropy_BT = heads.completion_logp(params, worked.prompt_BS, worked.prompt_real_BS, alone, 1.0, model)
+    logp_BT, entropy_BT = worked_logp(params, batch["worked"], model)
     loss = -jnp.sum(batch["weight_BT"] * logp_BT)
     entropy = jnp.sum(batch["weight_BT"] * entropy_BT)
     return loss, {"loss": loss, "entropy": entropy, "weight": jnp.sum(batch["weight_BT"])}
@@ -136,4 +134,9 @@ def sft_loss(params: Any, batch: dict[str, Any], *, model: Model) -> tuple[jax.A
 def sft_update(state: ModelState, worked: Worked, **how: Any) -> tuple[ModelState, Metrics]:
     """`update` on worked solutions: the mean is over all completion tokens of the batch."""
     batch = {"worked": worked, "weight_BT": masked.mean_weights(worked.real_BT)}
-    return update(state, batch, parts=worked.parts, used=worked.parts, **how)
+    if worked.segment_BT is None:
+        return update(state, batch, parts=worked.parts, used=worked.parts, **how)
+    used = optim.used_parts(worked.real_BT, worked.parts)
+    state, metrics = update(state, batch, parts=worked.parts, used=used, **how)
+    slots = worked.segment_BT.size / worked.parts * used
+    return state, metrics | {"slots_filled": jnp.sum(worked.segment_BT > 0) / jnp.maximum(slots, 1.0)}

@@ -14,7 +14,8 @@ from cooper_jax.config.paths import require_folder
 from cooper_jax.device import keys
 from cooper_jax.device.keys import Use
 from cooper_jax.host.text import benchmarks, data, encode
-from cooper_jax.host.text.benchmarks import Labelled, Question
+from cooper_jax.host.text.benchmarks import Labelled
+from cooper_jax.host.text.formats import Question
 from cooper_jax.mesh import hosts
 from cooper_jax.run import answers, evaluations, machine, questions, start
 from cooper_jax.run.directory import Result

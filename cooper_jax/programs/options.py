@@ -15,8 +15,8 @@ from cooper_jax.config import READS, Config, UserError, reads
 
 FIRST: dict[str, tuple[str, ...]] = {
     "sft": (
-        "sft.task", "sft.dir", "sft.steps", "sft.batch", "sft.examples", "sft.init", "sft.optim.lr",
-        "policy.model.width", "policy.model.layers", "seed",
+        "sft.data", "sft.init", "sft.dir", "sft.steps", "sft.batch", "sft.optim.lr", "sft.eval_every", "sft.task",
+        "rollout.completion_len", "seed",
     ),
     "annotate": (
         "annotate.dir", "policy.init", "data.source", "annotate.completions", "annotate.temperature", "annotate.judge",

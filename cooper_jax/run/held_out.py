@@ -11,7 +11,8 @@ from cooper_jax.device import jits, keys
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import RMTexts
 from cooper_jax.host.text import data
-from cooper_jax.host.text.benchmarks import Labelled, Question
+from cooper_jax.host.text.benchmarks import Labelled
+from cooper_jax.host.text.formats import Question
 from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import RIGHT, Verdict
 from cooper_jax.mesh import hosts, sharding

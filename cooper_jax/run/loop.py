@@ -57,6 +57,8 @@ class Training:
     """What a run that is continued must find as it was, once `fresh` or `resumed` has been called."""
     best: str = ""
     """A figure of `evaluate`: the state at its greatest is kept too, for `checkpoint.load_params`."""
+    least: bool = False
+    """The state at the least of `best` instead."""
     programs: Callable[[CooperState], Programs] = lambda _: {}
     """What a step calls, to be compiled together before the first."""
 
@@ -146,10 +148,16 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
             if done % cfg.save_every == 0 or done == steps or ending or best in figures:
                 ending = write(*late) or ending
                 late = None
-                checkpoints.save(done, state, training.cursor(), figures.get(best, -inf) if best else None)
+                checkpoints.save(done, state, training.cursor(), _merit(training, figures) if best else None)
             if ending:
                 checkpoints.wait()
                 raise ending
+
+
+def _merit(training: Training, figures: Record) -> float:
+    """What is greatest at the best state; -inf where it is not known."""
+    figure = figures.get(training.best)
+    return -inf if figure is None else -figure if training.least else figure
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from cooper_jax.config import Config, Trainee, UserError, flat, path, to_json
-from cooper_jax.device.state import Packing, PairBatch, Prompts, RMTexts
+from cooper_jax.device.state import Packing, PairBatch, Prompts, RMTexts, Worked
 from cooper_jax.host.text import encode, packing
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.pool import Job, Pool
@@ -132,6 +132,14 @@ class Machine:
         units, longest = (room + -(-most // 2), 2 * window) if room else (most, window)
         into = self._room(units, longest, 2 * window, self.cfg.reward.micro_batch)
         return PairBatch(*packing.pairs(pairs, texts, labels, into, pad), into.parts)
+
+    def packed_worked(self, texts: Sequence[tuple[np.ndarray, np.ndarray]], count: int, longest: int) -> Worked:
+        """This process's prompts and completions to imitate, each of at most `longest` tokens, out of `count` in all
+        processes; still on the host."""
+        into = self._room(-(-count // self.share.shares), longest, 2 * longest, self.cfg.policy.micro_batch)
+        token_RU, segment_RU, real_RU = packing.worked(texts, into, self.tokenizers["policy"].pad_id)
+        nothing = token_RU[:, :0]
+        return Worked(nothing, nothing.astype(bool), token_RU, real_RU, segment_RU, into.parts)
 
     def packed_completions(self, prompts: Prompts, real_BT: np.ndarray) -> Packing:
         """Where the policy's update finds prompts and completions; still on the host."""

@@ -79,7 +79,8 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "`fit-reward` and `sft`": {
         "fit/*": "loss, accuracy, grad_norm, skipped and slots_filled of the reward model's fit",
-        "sft/*": "loss, entropy, grad_norm and skipped of supervised fine-tuning",
+        "sft/*": "loss, entropy, grad_norm, skipped and slots_filled of supervised fine-tuning",
+        "eval/loss": "of `sft`: mean cross-entropy of the tokens of held-out completions",
     },
     "Time": {
         "seconds/step": "wall time that the step added",

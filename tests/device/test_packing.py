@@ -14,7 +14,7 @@ from small import ROLLOUT, G, P, S, T, close, run, trainee
 from cooper_jax import config
 from cooper_jax.config import GRPO, Model
 from cooper_jax.device import jits, keys, loading, optim
-from cooper_jax.device.state import Packing, PairBatch, Prompts, RMTexts, Rollout
+from cooper_jax.device.state import Packing, PairBatch, Prompts, RMTexts, Rollout, Worked
 from cooper_jax.host.text import encode, packing
 from cooper_jax.model import heads
 
@@ -180,3 +180,30 @@ def test_micro_batches_that_hold_nothing_are_not_computed(tiny: Model) -> None:
     np.testing.assert_array_equal(out, jnp.where(mask, rows + 1, 0))
     assert int(optim.used_parts(mask & False, parts)) == 0
     assert replace(Packing(rows, rows), parts=3).parts == 3
+
+
+@pytest.mark.parametrize("micro_batch", [2, 99])
+def test_worked_answers(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, micro_batch: int) -> None:
+    """Loss and gradients packed are those side by side; so is the held-out sum. Prompts do not count."""
+    some = lambda most: rng.integers(3, tiny.vocab, rng.integers(1, most)).astype(np.int32)  # noqa: E731
+    texts = [(some(6), some(7)) for _ in range(9)]
+    prompt, prompt_real = (x[:, ::-1].copy() for x in encode.pad([p[::-1] for p, _ in texts], 6, 0))
+    apart = Worked(prompt, prompt_real, *encode.pad([c for _, c in texts], 7, 0))
+    into = packing.shape(9, 13, 32, micro_batch, 1)
+    token, segment, real = packing.worked(texts, into, 0)
+    assert real.sum() == sum(len(c) for _, c in texts) and sorted(token[real]) == sorted(
+        np.concatenate([c for _, c in texts])
+    )
+    nothing = token[:, :0]
+    together = Worked(nothing, nothing.astype(bool), token, real, segment, into.parts)
+    state = loading.init_state(trainee(tiny), False, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
+    update = jits.make_sft_update(trainee(tiny), 10, mesh)
+    (a, one), (b, other) = (run(update, state, batch, mesh) for batch in (apart, together))
+    close(a.params, b.params, atol=1e-4)
+    for name in ("loss", "entropy", "grad_norm"):
+        np.testing.assert_allclose(other[name], one[name], rtol=1e-4)
+    assert 0 < other["slots_filled"] <= 1
+    with jax.set_mesh(mesh):
+        loss, tokens = jits.make_surprise(tiny, mesh)(state.params, together)
+    assert int(tokens) == real.sum()
+    np.testing.assert_allclose(float(loss) / int(tokens), one["loss"], rtol=1e-4)

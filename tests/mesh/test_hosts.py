@@ -24,7 +24,7 @@ from cooper_jax.config import UserError
 from cooper_jax.mesh import hosts
 
 LAUNCH = ROOT / "launch" / "local.sh"
-RUNS = ("sft", "reward", "rule", "static", "cooper")
+RUNS = ("sft", "worked", "reward", "rule", "static", "cooper")
 # How full packed rows are depends on how many packings there are.
 PACKED = ("slots_filled",)
 

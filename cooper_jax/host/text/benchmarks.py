@@ -1,11 +1,10 @@
-"""Benchmark files as they are published, each a row format of its own, as questions with references.
+"""Benchmarks: files of published formats, whole, and completions that people labelled.
 
 docs/data.md shows a row of each.
 """
 
 import io
 import json
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -13,18 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cooper_jax.config import UserError, path, require
-from cooper_jax.host.text.data import Problem, text
-
-Row = dict[str, Any]
-_TYPESETTING = re.compile(r"(\\\\|\\noindent|\\end\{problem\}|\s)+$")
-"""What Math Odyssey's rows still have of the LaTeX file they were cut from."""
-
-
-class Question(NamedTuple):
-    """A problem of a benchmark, and its kind, by which results may be told apart: level or subject; may be empty."""
-
-    problem: Problem
-    kind: str
+from cooper_jax.host.text.formats import FORMATS, Row, parsed
+from cooper_jax.host.text.problem import Problem, text
 
 
 class Labelled(NamedTuple):
@@ -35,45 +24,6 @@ class Labelled(NamedTuple):
     right: bool
     kind: str
     subkind: str
-
-
-def _gsm8k(row: Row) -> Question:
-    _, mark, answer = text("answer", row["answer"]).rpartition("####")
-    if not mark:
-        raise ValueError("the answer holds no ####")
-    return Question(Problem(text("question", row["question"]), text("answer", answer)), "")
-
-
-def _svamp(row: Row) -> Question:
-    if "question_concat" in row:
-        question = text("question_concat", row["question_concat"])
-    else:
-        question = f"{text('Body', row['Body']).rstrip(' .')}. {text('Question', row['Question'])}"
-    # The original file gives numbers, a later edition text: 1.0 and "1.0" are both 1.
-    return Question(Problem(question, text("Answer", float(row["Answer"]))), row.get("Type") or "")
-
-
-def _math500(row: Row) -> Question:
-    problem = Problem(text("problem", row["problem"]), text("answer", row["answer"]))
-    return Question(problem, f"level {row['level']}" if "level" in row else "")
-
-
-def _olympiadbench(row: Row) -> Question:
-    answers = row["final_answer"]
-    if isinstance(answers, list):
-        answers = ", ".join(text("final_answer", answer) for answer in answers)
-    question = text("question", row["question"])
-    if row.get("context"):
-        question = f"{text('context', row['context'])}\n{question}"
-    return Question(Problem(question, text("final_answer", answers)), row.get("subfield") or "")
-
-
-def _odyssey(row: Row) -> Question:
-    inner = next(iter(row.values())) if len(row) == 1 else row  # {"Problem_1": {...}}, or what is inside alone
-    if not isinstance(inner, dict):
-        raise ValueError('needs {"Problem_1": {"question": ..., "answer": ...}}')
-    question, answer = (text(name, _TYPESETTING.sub("", text(name, inner[name]))) for name in ("question", "answer"))
-    return Question(Problem(question, answer), inner.get("level") or "")
 
 
 def _verifybench(row: Row) -> Labelled:
@@ -89,14 +39,10 @@ def _verifybench(row: Row) -> Labelled:
     )
 
 
-POLICY: dict[str, Callable[[Row], Question]] = {
-    "gsm8k": _gsm8k,
-    "svamp": _svamp,
-    "math500": _math500,
-    "olympiadbench": _olympiadbench,
-    "odyssey": _odyssey,
-}
+POLICY = FORMATS
+"""Formats on which a policy is measured."""
 REWARD: dict[str, Callable[[Row], Labelled]] = {"verifybench": _verifybench, "verifybench-hard": _verifybench}
+"""Formats on which a reward model is."""
 
 
 def split_name(named: str) -> tuple[str, str]:
@@ -114,15 +60,13 @@ def read(name: str, place: str) -> list[Any]:
     Raises UserError: as `rows`, or a row (named by its line) that is not of the format.
     """
     parse: Callable[[Row], Any] = (POLICY | REWARD)[name]
-    parsed = []
+    found = []
     for where, row in rows(place):
         try:
-            parsed.append(parse(row))
-        except KeyError as error:
-            raise UserError(f"{where}: a row of {name} needs {error}; it has {', '.join(map(str, row))}") from None
-        except (ValueError, TypeError, OverflowError) as error:
-            raise UserError(f"{where}: not a row of {name}: {error}") from None
-    return parsed
+            found.append(parsed(name, parse, row))
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from None
+    return found
 
 
 def completions(place: str) -> Iterator[tuple[str, Problem, str, Row]]:

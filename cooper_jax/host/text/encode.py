@@ -83,6 +83,23 @@ def completions(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> tupl
     return pad(rows, length, tokenizer.pad_id)
 
 
+def completion_sizes(texts: Sequence[str], tokenizer: Tokenizer) -> np.ndarray:
+    """Tokens of each finished completion, the stop token included; shape (texts,)."""
+    return np.array([len(row) + 1 for some in _batches(texts) for row in tokenizer.encode_batch(some)], int)
+
+
+def worked(
+    problems: Sequence[Problem], texts: Sequence[str], tokenizer: Tokenizer, cfg: Prompting
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Token ids of each prompt, as `prompts` makes it, and of the finished completion behind it."""
+    found = []
+    for some, said in zip(_batches(problems), _batches(texts), strict=True):
+        asked = tokenizer.prompts([chat(problem, cfg) for problem in some], cfg.template)
+        for prompt, row in zip(asked, tokenizer.encode_batch(said), strict=True):
+            found.append((np.array(prompt, np.int32), np.array([*row, tokenizer.stop_ids[0]], np.int32)))
+    return found
+
+
 def decode(token_BT: np.ndarray, real_BT: np.ndarray, tokenizer: Tokenizer) -> list[str]:
     """Texts of the completions; the stop token, special tokens and outer white space left out."""
     rows = [row[real].tolist() for row, real in zip(token_BT, real_BT, strict=True)]

@@ -67,6 +67,17 @@ def completions(prompt_real_PS: np.ndarray, real_BT: np.ndarray, into: Shape) ->
     return _pack(places, into, 0)[:2]
 
 
+def worked(
+    texts: Sequence[tuple[np.ndarray, np.ndarray]], into: Shape, pad: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """token_RU and segment_RU of prompts and completions, and real_RU, which marks the completions' tokens."""
+    token_RU, segment_RU, row_N, end_N = _pack([[np.concatenate(text)] for text in texts], into, pad)
+    real_RU = np.zeros(token_RU.shape, bool)
+    for (_, completion), row, end in zip(texts, row_N, end_N, strict=True):
+        real_RU[row, end + 1 - len(completion) : end + 1] = True
+    return token_RU, segment_RU, real_RU
+
+
 def _pack(
     units: Sequence[Sequence[np.ndarray]], into: Shape, pad: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

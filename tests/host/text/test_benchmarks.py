@@ -11,8 +11,9 @@ from rows import write
 
 from cooper_jax.config import UserError
 from cooper_jax.host.text import benchmarks
-from cooper_jax.host.text.benchmarks import Labelled, Question
+from cooper_jax.host.text.benchmarks import Labelled
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.text.formats import Question
 
 DOCUMENT = (ROOT / "docs" / "data.md").read_text()
 EXAMPLES = {
@@ -22,15 +23,35 @@ EXAMPLES = {
 
 
 JANE = "Each pack of dvds costs 76 dollars. If there is a discount of 25 dollars on each pack."
+JOAN = "Joan found 70 seashells. She gave Sam some and has 27 left. How many did she give to Sam ?"
 
 
 WANTED: dict[str, list[Any]] = {
-    "gsm8k": [Question(Problem("Natalia sold 48 clips in April and half as many in May. How many in all?", "72"), "")],
-    "svamp": [
-        Question(Problem(f"{JANE} How much do you have to pay to buy each pack?", "51"), "Subtraction"),
-        Question(Problem("There are 87 oranges and 290 bananas. How many fruits?", "377"), "Addition"),
+    "gsm8k": [
+        Question(
+            Problem("Natalia sold 48 clips in April and half as many in May. How many in all?", "72"),
+            "",
+            "48/2 = 24 in May.\n48+24 = 72 in all.",
+        )
     ],
-    "math500": [Question(Problem("Compute $1+\\frac12$.", "\\frac{3}{2}"), "level 2")],
+    "svamp": [
+        Question(Problem(f"{JANE} How much do you have to pay to buy each pack?", "51"), "Subtraction", "76 - 25 = 51"),
+        Question(
+            Problem("There are 87 oranges and 290 bananas. How many fruits?", "377"), "Addition", "87 + 290 = 377"
+        ),
+    ],
+    "mawps": [Question(Problem(JOAN, "43"), "singleeq"), Question(Problem(JOAN, "43"), "", "70 - 27 = 43")],
+    "asdiv": [
+        Question(
+            Problem("Seven red apples and two green apples are in the basket. How many apples are in the basket?", "9"),
+            "Addition",
+            "7 + 2 = 9",
+        ),
+        Question(Problem("Rachel is the 3rd. Which place has Julie, two before her?", "1st"), "TVQ-Final"),
+    ],
+    "math500": [
+        Question(Problem("Compute $1+\\frac12$.", "\\frac{3}{2}"), "level 2", "A worked solution that is not read.")
+    ],
     "olympiadbench": [
         Question(Problem("Find the last digit of $3^4$.", "$1$"), "Number Theory"),
         Question(Problem("Let $n$ be an integer.\nSolve $n^2=4$.", "$2$, $-2$"), "Algebra"),
@@ -90,6 +111,10 @@ BROKEN: list[tuple[str, list[Any], str]] = [
     ("svamp", [{"Body": "A.", "Question": "B?", "Answer": "many"}], "could not convert string to float: 'many'"),
     ("svamp", [{"Body": "A.", "Question": "B?", "Answer": "nan"}], "column Answer must be text, not nan"),
     ("svamp", [{"Body": "A.", "Question": "B?", "Answer": None}], "line 1: not a row of svamp"),
+    ("mawps", [{"input": "A?", "target": "many"}], "could not convert string to float: 'many'"),
+    ("mawps", [{"sQuestion": "A?", "lSolutions": [1, 2]}], "line 1: not a row of mawps"),
+    ("mawps", [{"input": "A?"}], "a row of mawps needs 'target'; it has input"),
+    ("asdiv", [{"question": "A?", "answer": "1"}], "a row of asdiv needs 'body'; it has question, answer"),
     ("math500", [{"problem": "?", "answer": None}], "column answer must be text, not None"),
     ("olympiadbench", [{"question": "?", "final_answer": None}], "column final_answer must be text, not None"),
     ("olympiadbench", [{"question": "?", "final_answer": []}], "column final_answer is empty"),

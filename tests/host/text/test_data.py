@@ -160,7 +160,7 @@ def test_broken_files(tmp_path: Path) -> None:
         ("junk.parquet", "is not a parquet file"),
         ("torn.parquet", "is not a parquet file, or damaged"),
         ("none.jsonl", "no such file"),
-        ("rows.csv", "use arithmetic, a .jsonl, .json or .parquet file, or tfds:NAME"),
+        ("rows.csv", r"use arithmetic, a .jsonl, .json or .parquet file, one as published \(NAME:PATH\), or tfds:NAME"),
     ):
         with pytest.raises(UserError, match=message):
             everything(str(tmp_path / name))
@@ -290,3 +290,51 @@ def test_mistakes_before_the_first_step(two_tokenizers: Config) -> None:
         with pytest.raises(UserError, match=message):
             train(wrong)
     assert not Path(cfg.dir).exists()
+
+
+PUBLISHED: list[tuple[str, dict[str, Any], Problem]] = [
+    ("svamp", {"Body": "A 1.", "Question": "B?", "Answer": 3.0, "Equation": "( 1.0 + 2.0 )"}, Problem("A 1. B?", "3")),
+    ("svamp", {"question_concat": "A B?", "Answer": "2.50"}, Problem("A B?", "2.5")),
+    ("mawps", {"input": "A?", "target": 43.0}, Problem("A?", "43")),
+    ("mawps", {"sQuestion": "A?", "lSolutions": [43.0], "lEquations": ["X=43.0"]}, Problem("A?", "43")),
+    ("asdiv", {"body": "A.", "question": "B?", "answer": "9 (apples)", "formula": "7+2=9"}, Problem("A. B?", "9")),
+]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet"])
+@pytest.mark.parametrize(("name", "row", "wanted"), PUBLISHED)
+def test_published_sets_by_name_and_by_columns(
+    name: str, row: dict[str, Any], wanted: Problem, suffix: str, tmp_path: Path
+) -> None:
+    """As training and as held-out sources, without options."""
+    path = write(tmp_path / f"rows{suffix}", [row])
+    for source, said in ((path, f"{path} ({name}): 1 rows"), (f"{name}:{path}", f"{name}:{path}: 1 rows")):
+        assert everything(source) == [wanted]
+        found = data.training(Data(source, evaluation=source))
+        assert found.kept == [wanted] and said in str(found)
+
+
+def test_mistakes_with_published_sets(tmp_path: Path) -> None:
+    """Each error names file, line, rule and fix."""
+    good = {"input": "A?", "target": 2.0}
+    path = write(tmp_path / "rows.jsonl", [good, {"input": "Hi", "target": "Salut"}])
+    told = r"rows.jsonl, line 2: not a row of mawps: could not convert string to float: 'Salut'"
+    with pytest.raises(
+        UserError, match=rf"{told}, or, .* name its columns with --data.question and --data.answer; mend"
+    ):
+        everything(path)
+    with pytest.raises(UserError, match=rf"{told}; mend the row, or leave such rows out with --data.bad-rows skip"):
+        everything(f"mawps:{path}")
+    assert everything(f"mawps:{path}", bad_rows="skip") == [Problem("A?", "2")]
+    assert everything(path, question="input", answer="target") == [Problem("A?", "2"), Problem("Hi", "Salut")]
+    with pytest.raises(UserError, match=r"line 1: a row of asdiv needs 'answer'; it has input, target"):
+        everything(f"asdiv:{path}")
+    with pytest.raises(UserError, match=r"has the columns of its format; leave out --data.question and --data.answer"):
+        data.training(Data(f"mawps:{path}", question="input"))
+    # Columns are of the source that has no name.
+    assert data.training(Data(f"mawps:{path}", evaluation=path, question="input", bad_rows="skip")).kept
+    for source in ("mawp:rows.jsonl", f"mawp:{tmp_path.name}.jsonl"):
+        with pytest.raises(UserError, match=r"no such file; a source as published is NAME:PATH with NAME one of gsm8k"):
+            everything(source)
+    with pytest.raises(UserError, match=r"no such file$"):
+        everything(str(tmp_path / "none.jsonl"))
