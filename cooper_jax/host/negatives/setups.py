@@ -1,0 +1,267 @@
+"""Slips of set-up: a step reckons with another number, or with another sign, and the text follows from there.
+
+All arithmetic stays true, as in the errors of a model that can add: a text is told from a right one by its question and
+reference, not by its sums. What the words say of the changed number or sign changes with it; where that cannot be, there
+is no such slip.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from cooper_jax.host.negatives.equations import Token, chains, percent_as_written, tokens, true, worked, worth
+from cooper_jax.host.negatives.language import counted, in_words, no_longer_one, other_operation
+from cooper_jax.host.negatives.numerals import literals, spelled, wrong
+from cooper_jax.host.negatives.workings import Working, carried, enumerates, read
+
+Edit = tuple[int, int, str]
+WEIGHTS = {"sign": 0.3, "earlier": 0.25, "other": 0.25, "misread": 0.2}
+"""How often each kind of slip is tried first."""
+MISREADINGS = 8
+"""How many wrong readings of one number are tried."""
+WIDEST = 50
+"""A wrong answer is so many times larger or smaller than the right one, at most."""
+_OTHER = {"+": "-", "-": "+", "*": "/+", "/": "*-"}
+_WRITTEN = {
+    r"\times": {"/": r"\div"}, r"\cdot": {"/": r"\div"}, r"\div": {"*": r"\times"}, "\u00d7": {"/": "÷"},
+    "÷": {"*": "\u00d7"}, "\u2212": {},
+}  # fmt: skip
+
+
+class Slip(NamedTuple):
+    """What is otherwise: tokens with their new values; tokens with other signs and the chains that have them; other
+    edits of the text."""
+
+    values: Mapping[int, Fraction]
+    tokens: Sequence[Token]
+    signs: Sequence[int] = ()
+    edits: Sequence[Edit] = ()
+
+
+def slipped(text: str, question: str, start: int, end: int, last: bool, rng: np.random.Generator) -> str | None:
+    """`text` with a slip of set-up in one step, carried into the answer at [start, end); None where there is none. In
+    the step that gives the answer if `last`, else in one before, where both are possible."""
+    working = read(text, question, start, end)
+    if working is None:
+        return None
+    kinds = list(rng.permutation(np.array(list(WEIGHTS), object)))
+    first = str(rng.choice(list(WEIGHTS), p=list(WEIGHTS.values())))
+    spare = None
+    for kind in [first, *(k for k in kinds if k != first)]:
+        some = list(_KINDS[kind](working, rng))
+        for i in rng.permutation(len(some)):
+            made = _made(working, some[i])
+            if made is None:
+                continue
+            if made[1] == last:
+                return made[0]
+            spare = spare or made[0]
+        if spare:
+            return spare
+    return None
+
+
+def _signs(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
+    """Another sign in the first side of a chain, and in the words around it."""
+    some = working.tokens
+    for n, chain in enumerate(working.chains):
+        for i in range(*chain[0]):
+            old = "/" if some[i].kind == "frac" else some[i].kind
+            if old not in _OTHER or i == chain[0].first and old == "-":
+                continue
+            new = str(rng.choice(list(_OTHER[old])))
+            made = _other_fraction(working, i, new) if some[i].kind == "frac" else _other_sign(working, i, new)
+            words = _words(working, n, old, new)
+            if made is not None and words is not None:
+                yield Slip({}, made[0], [n], [*made[1], *words])
+
+
+def _other_sign(working: Working, i: int, new: str) -> tuple[list[Token], list[Edit]]:
+    some = list(working.tokens)
+    token = some[i]
+    some[i] = token._replace(kind=new)
+    return some, [(token.start, token.end, _WRITTEN.get(token.text, {}).get(new, new))]
+
+
+def _other_fraction(working: Working, i: int, new: str) -> tuple[list[Token], list[Edit]] | None:
+    """The fraction of two numbers that starts at i as a product or difference."""
+    some = list(working.tokens)
+    here = some[i : i + 7]
+    if [t.kind for t in here[1:]] != ["{", "number", "}", "{", "number", "}"] or here[3].gap or here[6].gap:
+        return None
+    alone = all(
+        not 0 <= j < len(some) or some[j].kind not in "+-*/({" or not some[j].kind for j in (i - 1, i + 7)
+    )
+    if new == "-" and not alone:
+        return None
+    for j, kind in enumerate(("", "", "number", new, "", "number", "")):
+        some[i + j] = here[j]._replace(kind=kind)
+    written = r" \times " if new == "*" else f" {new} "
+    return some, [
+        (here[0].start, here[2].start, ""), (here[2].end, here[5].start, written), (here[5].end, here[6].end, ""),
+    ]  # fmt: skip
+
+
+def _words(working: Working, n: int, old: str, new: str) -> list[Edit] | None:
+    """Edits of what is said of chain n's sign: in all the text if no other chain has it, else from the chain before to
+    the end of the sentence."""
+    some, text = working.tokens, working.text
+    with_it = [
+        m for m, c in enumerate(working.chains)
+        if any(some[i].kind == old or (old == "/" and some[i].kind == "frac") for i in range(c[0].first, c[-1].last))
+    ]  # fmt: skip
+    begin, end = 0, len(text)
+    if with_it != [n]:
+        begin = some[working.chains[n - 1][-1].last - 1].end if n else 0
+        stop = re.compile(r"[.!?](?:\s|$)|\n").search(text, some[working.chains[n][-1].last - 1].end)
+        end = stop.start() if stop else end
+    found = other_operation(text[begin:end], old, new)
+    return None if found is None else [(begin + a, begin + b, word) for a, b, word in found]
+
+
+def _operands(working: Working, n: int) -> list[int]:
+    return [i for i in range(*working.chains[n][0]) if working.tokens[i].kind == "number"]
+
+
+def _earlier(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
+    """Another number in place of an earlier result, in the step that uses it and where that speaks of it."""
+    some = working.tokens
+    for n, chain in enumerate(working.chains):
+        used = _operands(working, n)
+        known = {some[j].value for j, m in working.results.items() if m < n} | set(working.asked)
+        for i in used:
+            if i not in working.sources:
+                continue
+            others = sorted(known - {some[j].value for j in used} - {some[chain[-1].first].value})
+            begin = some[working.chains[n - 1][-1].last - 1].end if n else 0
+            stop = re.compile(r"[.!?](?:\s|$)|\n").search(working.text, some[chain[-1].last - 1].end)
+            end = stop.start() if stop else len(working.text)
+            near = [
+                j for j in working.sources
+                if begin <= some[j].start < end and some[j].value == some[i].value and j not in working.results
+                and (j not in working.within or working.within[j] == n)
+            ]  # fmt: skip
+            step = re.search(r"[.!?]\s|\n", working.text[begin : some[i].start])
+            near = [j for j in near if step is None or some[j].start > begin + step.start()]
+            if any(some[j].scale != some[i].scale for j in near):
+                continue
+            for other in others:
+                if i in near:
+                    yield Slip(dict.fromkeys(near, other), some)
+
+
+def _given(working: Working) -> Iterator[tuple[Fraction, list[int]]]:
+    """Numbers that the question has once and the text reckons with, and their places."""
+    some = working.tokens
+    for value, count in working.asked.items():
+        places = [i for i, v in working.given.items() if v == value]
+        results = any(some[j].value == value for j in working.results)
+        used = any(i in working.within for i in places)
+        if count == 1 and used and not results and not any(some[i].scale != 1 for i in places):
+            yield value, places
+
+
+def _others(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
+    """One number of the question taken for another of them, throughout."""
+    some = working.tokens
+    for value, places in _given(working):
+        beside = {
+            some[j].value for i in places if i in working.within
+            for side in working.chains[working.within[i]] for j in range(*side)
+        }  # fmt: skip
+        for other in sorted(set(working.asked) - beside):
+            if (other.denominator == 1) == (value.denominator == 1):
+                yield Slip(dict.fromkeys(places, other), some)
+
+
+def _misread(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
+    """A number of the question misread, throughout."""
+    some = working.tokens
+    for value, places in _given(working):
+        for _ in range(MISREADINGS):
+            other = wrong(value, some[places[0]].text, rng)
+            if other > 1 and value / 3 < other < value * 3:
+                yield Slip(dict.fromkeys(places, other), some)
+
+
+_KINDS = {"sign": _signs, "earlier": _earlier, "other": _others, "misread": _misread}
+
+
+def _made(working: Working, slip: Slip) -> tuple[str, bool] | None:
+    """The text with a slip, and whether that is in the step which gives the answer; None where it cannot be carried on,
+    is absurd, or leaves anything behind that contradicts it."""
+    values = carried(working, slip.tokens, slip.values, slip.signs)
+    if values is None or _absurd(working, slip, values):
+        return None
+    edits = [*slip.edits]
+    for i, value in values.items():
+        found = _spelt(working, i, value)
+        if found is None:
+            return None
+        edits += found
+    edits = sorted(set(edits))
+    if any(a[1] > b[0] for a, b in zip(edits, edits[1:], strict=False)):
+        return None
+    text = working.text
+    for a, b, word in reversed(edits):
+        text = text[:a] + word + text[b:]
+    if not _agrees(working, values, text):
+        return None
+    final = working.sources.get(working.stated, working.stated)
+    touched = [n for n, c in enumerate(working.chains) if n in slip.signs or any(i in slip.values for s in c for i in range(*s))]
+    return text, min(touched, default=0) == working.results[final]
+
+
+def _absurd(working: Working, slip: Slip, values: Mapping[int, Fraction]) -> bool:
+    """Whether nobody would write that: the result of a step is one of its own numbers, the answer out of all
+    proportion, or one of those that the question has."""
+    some = working.tokens
+    for n, chain in enumerate(working.chains):
+        if not any(i in values for side in chain for i in range(*side)):
+            continue
+        end = chain[-1].first
+        worth = values.get(end, some[end].value)
+        first = [values.get(i, some[i].value) for i in _operands(working, n)]
+        if len(first) > 1 and worth in first and some[end].value not in [some[i].value for i in _operands(working, n)]:
+            return True
+        if len(first) == 2 and first[0] == first[1] and some[_operands(working, n)[0]].value != some[_operands(working, n)[1]].value:
+            return True
+    old, new = some[working.stated].value, values[working.stated]
+    return not old / WIDEST <= new <= old * WIDEST
+
+
+def _spelt(working: Working, i: int, value: Fraction) -> list[Edit] | None:
+    """Edits that put `value` at token i, in language; None where its words would no longer fit."""
+    token, text = working.tokens[i], working.text
+    written, was = value / token.scale, token.value / token.scale
+    if was.denominator == 1 and in_words(text, int(was)):
+        return None
+    like = token.text
+    if written.denominator != 1 and "." not in like:
+        like += ".00"
+    edits: list[Edit] = [(token.start, token.end, spelled(written, like))]
+    if written == 1 and counted(text, token.end):
+        return None
+    if was == 1:
+        more = no_longer_one(text, token.start, token.end, f"{working.question} {text}")
+        return None if more is None else edits + more
+    return edits
+
+
+def _agrees(working: Working, values: Mapping[int, Fraction], text: str) -> bool:
+    """Whether a rewritten text has as many equations as before, all true, and nowhere the answer that it had."""
+    some = tokens(text)
+    found = list(chains(some))
+    for chain in found:
+        percent_as_written(some, chain)
+    found = [c for c in found if worked(c)]
+    if len(found) != len(working.chains) or not all(true(some, c) for c in found):
+        return False
+    old = working.tokens[working.stated].value
+    left = [i for i, t in enumerate(working.tokens) if t.kind == "number" and t.value == old and i not in values]
+    return all(
+        i in working.given or i in working.within or enumerates(working.text, working.tokens[i]) for i in left
+    )
