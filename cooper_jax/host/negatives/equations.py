@@ -16,20 +16,26 @@ LONGEST = 60
 """Tokens of one expression."""
 LOOSE = Fraction(1, 500)
 """How far from the exact result one may be that was worked out with rounded numbers, as a share of it."""
-_SIGNS_AFTER = r"(?=\s*(?:[-+]\s|[*/=)×÷\u2212≈]|x\s|\\(?:times|cdot|div|approx)))"
+_SIGNS_AFTER = r"(?=\s*(?:[-+\u2013]\s|[*=)×÷\u2212≈]|/(?!\s*[A-Za-z])|x\s|\\(?:times|cdot|div|approx)))"
 _NO_UNIT = r"(?!(?:and|or|is|are|was|were|so|then|that|which|has|have|from|to|of|plus|minus|times|x)\b)"
-_UNIT = rf"(?:(?:\s+{_NO_UNIT}[A-Za-z]{{1,20}}){{0,3}}(?:\s*/\s*{_NO_UNIT}[A-Za-z]{{2,20}})?{_SIGNS_AFTER})?"
+_WORD = r"[A-Za-z]{2,20}(?:-[A-Za-z]{1,20})?\.?"
+_UNIT = (
+    rf"(?:(?:[ ]?{_NO_UNIT}{_WORD}(?:[ ](?:of|per)[ ]{_WORD}|[ ]{_NO_UNIT}{_WORD}){{0,4}})?"
+    rf"(?:\s*/\s*{_NO_UNIT}[A-Za-z]{{2,20}})?{_SIGNS_AFTER})?"
+)
 _TOKEN = re.compile(
     rf"(?P<number>{NUMBER})(?P<percent>\s?\\?%)?{_UNIT}"
     r"|(?P<skip>\s+|\*\*|\\?\$|\\[,;:! ]|\\left|\\right|&|\\(?:text|mathrm|textbf)\s*\{[^{}\d]*\})"
     r"|(?P<frac>\\[dt]?frac)|(?P<equals>=|≈|\\approx)"
-    r"|(?P<sign>\\times|\\cdot|\\div|(?<=[\d)}\s])[xX](?=\s?[\d($.\\])|[-+*/\u00d7·÷\u2212(){}])"
+    r"|(?P<sign>\\times|\\cdot|\\div|(?<=[\d)}\s])[xX](?=\s?[\d($.\\])|(?<=\s)\u2013(?=\s)|[-+*/\u00d7·÷\u2212(){}])"
     r"|(?P<other>\\\w+|\w+|<<|>>|.)",
     re.DOTALL,
 )
 _SIGNS = {
-    r"\times": "*", r"\cdot": "*", r"\div": "/", "\u00d7": "*", "·": "*", "÷": "/", "\u2212": "-", "x": "*", "X": "*",
+    r"\times": "*", r"\cdot": "*", r"\div": "/", "\u00d7": "*", "·": "*", "÷": "/", "\u2212": "-", "\u2013": "-", "x": "*", "X": "*",
 }  # fmt: skip
+_GLUED = re.compile(r"(?!(?:st|nd|rd|th)$)[A-Za-z]{2,}$|\W")
+"""What may touch a number and is not multiplied with it: a unit, a mark."""
 _BULLET = re.compile(r"(?:^|\n)[ \t]*$")
 
 
@@ -145,7 +151,7 @@ def _starting_at(some: Sequence[Token], first: int, last: int) -> Side | None:
 def _binds(token: Token, touches: bool, more: str) -> bool:
     """Whether a neighbour belongs to the expression: an operator, a power or index, a letter that touches it."""
     if token.kind == "other":
-        return token.text in "^_!%<>" or token.text == "\\sqrt" or (touches and token.text[-1].isalnum())
+        return token.text in "^_!%<>" or token.text == "\\sqrt" or (touches and not _GLUED.match(token.text))
     return token.kind in ("+", "-", "*", "/", "frac", "number", *more)
 
 

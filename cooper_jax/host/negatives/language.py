@@ -1,6 +1,7 @@
 """What changes in the words of a solution when its numbers or signs do: singular and plural, add and subtract."""
 
 import re
+from fractions import Fraction
 
 OPERATIONS = {
     "+": r"add(?:s|ed|ing)?|sum(?:s|med|ming)?|plus|addition|combin(?:e|ed|es|ing)",
@@ -9,6 +10,13 @@ OPERATIONS = {
     "/": r"divid(?:e|es|ed|ing)|division|quotients?|split(?:s|ting)?",
 }
 """Words that say which sign is meant."""
+IMPLIED = {
+    "+": r"left|remain\w*|total\w*|altogether|in all|combined|together|more than|increase\w*",
+    "-": r"left|remain\w*|fewer|less|still|more|change|decrease\w*|los[est]+|spent|after",
+    "*": r"twice|doubl\w+|tripl\w+|thrice|each|every|per|half|third|quarter|of",
+    "/": r"half|halve\w*|thirds?|quarters?|fourths?|average|equal\w*|each|every|per",
+}
+"""Words beside a sign that hint at what it is."""
 _VERBS = {
     "+": ("add", "adds", "added", "adding", "addition"),
     "-": ("subtract", "subtracts", "subtracted", "subtracting", "subtraction"),
@@ -45,6 +53,22 @@ def _cased(word: str, like: str) -> str:
 
 _NUMERAL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
             "seventeen eighteen nineteen twenty").split()  # fmt: skip
+
+
+_MEANT = {
+    2: r"half|halve\w*|twice|doubl\w+|both|pairs?|couple", 3: r"thirds?|thrice|tripl\w+", 4: r"quarters?|fourths?|quadrupl\w+",
+    5: r"fifths?|weekdays?|workdays?", 7: r"weeks?|weekly|days?", 10: r"tenths?|tens", 12: r"dozens?|years?|months?|foot|feet|noon",
+    24: r"days?|hours?", 30: r"months?|half", 52: r"years?|weeks?", 60: r"hours?|minutes?|seconds?",
+    100: r"percent\w*|%|cents?|met\w+|centur\w+",
+}  # fmt: skip
+
+
+def meant(text: str, number: Fraction) -> bool:
+    """Whether words of `text` may mean a number that is written in digits beside them: half of it / 2."""
+    if number.denominator != 1:
+        return False
+    known = _MEANT.get(int(number))
+    return in_words(text, int(number)) or bool(known and re.search(rf"\b(?:{known})(?!\w)", text, re.IGNORECASE))
 
 
 def in_words(text: str, number: int) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cooper_jax.host.negatives.equations import Token, chains, percent_as_written, tokens, true, worked, worth
-from cooper_jax.host.negatives.language import counted, in_words, no_longer_one, other_operation
+from cooper_jax.host.negatives.language import IMPLIED, counted, in_words, meant, no_longer_one, other_operation
 from cooper_jax.host.negatives.numerals import literals, spelled, wrong
 from cooper_jax.host.negatives.workings import Working, carried, enumerates, read
 
@@ -50,7 +50,7 @@ def slipped(text: str, question: str, start: int, end: int, last: bool, rng: np.
     kinds = list(rng.permutation(np.array(list(WEIGHTS), object)))
     first = str(rng.choice(list(WEIGHTS), p=list(WEIGHTS.values())))
     spare = None
-    for kind in [first, *(k for k in kinds if k != first)]:
+    for kind in [first, *(k for k in kinds if k != first), "against"]:
         some = list(_KINDS[kind](working, rng))
         for i in rng.permutation(len(some)):
             made = _made(working, some[i])
@@ -64,19 +64,50 @@ def slipped(text: str, question: str, start: int, end: int, last: bool, rng: np.
     return None
 
 
-def _signs(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
-    """Another sign in the first side of a chain, and in the words around it."""
+def _signs(working: Working, rng: np.random.Generator, against: bool = False) -> Iterator[Slip]:
+    """Another sign in the first side of a chain, and in the words around it; `against` what words hint at or not."""
     some = working.tokens
     for n, chain in enumerate(working.chains):
         for i in range(*chain[0]):
             old = "/" if some[i].kind == "frac" else some[i].kind
             if old not in _OTHER or i == chain[0].first and old == "-":
                 continue
+            if old == "/" and _proper(working, i) or against != _hinted(working, n, old):
+                continue
             new = str(rng.choice(list(_OTHER[old])))
             made = _other_fraction(working, i, new) if some[i].kind == "frac" else _other_sign(working, i, new)
             words = _words(working, n, old, new)
             if made is not None and words is not None:
                 yield Slip({}, made[0], [n], [*made[1], *words])
+
+
+def _proper(working: Working, i: int) -> bool:
+    """Whether a division is rather a fraction below one."""
+    near = [t.value for t in working.tokens[i - 1 : i + 6] if t.kind == "number"][:2]
+    return len(near) == 2 and near[0] < near[1]
+
+
+def _around(working: Working, n: int) -> tuple[int, int]:
+    """What speaks of chain n: from the chain before it to the end of its sentence."""
+    some, chain = working.tokens, working.chains[n]
+    begin = some[working.chains[n - 1][-1].last - 1].end if n else 0
+    stop = _STOP.search(working.text, some[chain[-1].last - 1].end)
+    return begin, stop.start() if stop else len(working.text)
+
+
+_STOP = re.compile(r"[.!?](?:\s|$)|\n")
+
+
+def _hinted(working: Working, n: int, sign: str) -> bool:
+    """Whether the words around chain n hint at its sign."""
+    begin, end = _around(working, n)
+    hints = re.findall(rf"\b(?:{IMPLIED[sign]})\b", working.text[begin:end], re.IGNORECASE)
+    return bool(hints)
+
+
+def _against(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
+    """Another sign although words hint at the one that stands there."""
+    yield from _signs(working, rng, against=True)
 
 
 def _other_sign(working: Working, i: int, new: str) -> tuple[list[Token], list[Edit]]:
@@ -115,9 +146,7 @@ def _words(working: Working, n: int, old: str, new: str) -> list[Edit] | None:
     ]  # fmt: skip
     begin, end = 0, len(text)
     if with_it != [n]:
-        begin = some[working.chains[n - 1][-1].last - 1].end if n else 0
-        stop = re.compile(r"[.!?](?:\s|$)|\n").search(text, some[working.chains[n][-1].last - 1].end)
-        end = stop.start() if stop else end
+        begin, end = _around(working, n)
     found = other_operation(text[begin:end], old, new)
     return None if found is None else [(begin + a, begin + b, word) for a, b, word in found]
 
@@ -136,9 +165,7 @@ def _earlier(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
             if i not in working.sources:
                 continue
             others = sorted(known - {some[j].value for j in used} - {some[chain[-1].first].value})
-            begin = some[working.chains[n - 1][-1].last - 1].end if n else 0
-            stop = re.compile(r"[.!?](?:\s|$)|\n").search(working.text, some[chain[-1].last - 1].end)
-            end = stop.start() if stop else len(working.text)
+            begin, end = _around(working, n)
             near = [
                 j for j in working.sources
                 if begin <= some[j].start < end and some[j].value == some[i].value and j not in working.results
@@ -160,7 +187,8 @@ def _given(working: Working) -> Iterator[tuple[Fraction, list[int]]]:
         places = [i for i, v in working.given.items() if v == value]
         results = any(some[j].value == value for j in working.results)
         used = any(i in working.within for i in places)
-        if count == 1 and used and not results and not any(some[i].scale != 1 for i in places):
+        clear = not meant(f"{working.question} {working.text}", value) and not any(some[i].scale != 1 for i in places)
+        if count == 1 and used and clear and not results:
             yield value, places
 
 
@@ -187,7 +215,7 @@ def _misread(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
                 yield Slip(dict.fromkeys(places, other), some)
 
 
-_KINDS = {"sign": _signs, "earlier": _earlier, "other": _others, "misread": _misread}
+_KINDS = {"sign": _signs, "earlier": _earlier, "other": _others, "misread": _misread, "against": _against}
 
 
 def _made(working: Working, slip: Slip) -> tuple[str, bool] | None:
@@ -257,8 +285,8 @@ def _agrees(working: Working, values: Mapping[int, Fraction], text: str) -> bool
     found = list(chains(some))
     for chain in found:
         percent_as_written(some, chain)
-    found = [c for c in found if worked(c)]
-    if len(found) != len(working.chains) or not all(true(some, c) for c in found):
+    found = [true(some, c) for c in found if worked(c)]
+    if sum(found) != len(working.chains) or len(found) != len(working.chains) + working.false:
         return False
     old = working.tokens[working.stated].value
     left = [i for i, t in enumerate(working.tokens) if t.kind == "number" and t.value == old and i not in values]

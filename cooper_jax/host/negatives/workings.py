@@ -29,6 +29,7 @@ from cooper_jax.host.negatives.numerals import literals
 ENUMERATOR = re.compile(
     r"(?:\b(?:step|case|part|equation|problem|example|day|week|month|year|option)\s*|\^\{?|_\{?|[\d.]:)$", re.IGNORECASE
 )
+_ENDED = re.compile(r"[.!?]\s|\n\s*\n|\n\s*\d")
 _LISTED = re.compile(r"(?:^|\n)[\s*#(]*$")
 
 
@@ -50,25 +51,26 @@ class Working(NamedTuple):
     """How often the question has a number."""
     stated: int
     """The token of the final answer."""
+    false: int
+    """How many equations are false as they stand; nothing is carried through these."""
 
 
 def read(text: str, question: str, start: int, end: int) -> Working | None:
-    """The working of `text`, whose final answer stands at [start, end); None if no equation arrives at that, or if an
-    equation is false as it stands."""
+    """The working of `text`, whose final answer stands at [start, end); None if no equation arrives at that."""
     some = tokens(text)
     found = list(chains(some))
     for chain in found:
         percent_as_written(some, chain)
     found = [c for c in found if worked(c)]
-    if not all(true(some, c) for c in found):
-        return None
+    false = sum(not true(some, c) for c in found)
+    found = [c for c in found if true(some, c)]
     results = {c[-1].first: n for n, c in enumerate(found) if _is_number(some, c[-1])}
     within = {i: n for n, c in enumerate(found) for side in c for i in range(*side)}
     stated = [i for i, t in enumerate(some) if t.kind == "number" and start <= t.start and t.end <= end]
     if len(stated) != 1:
         return None
     asked = Counter(n.value for n in literals(question))
-    working = Working(text, question, some, found, results, within, {}, {}, {}, asked, stated[0])
+    working = Working(text, question, some, found, results, within, {}, {}, {}, asked, stated[0], false)
     working = _linked(working)
     final = stated[0]
     return working if final in results or final in working.sources else None
@@ -99,7 +101,11 @@ def _linked(working: Working) -> Working:
             # Behind the last equation the text says what it has found.
             (sources if i > last and latest[value] == last else unclear)[i] = latest[value]
         elif value in working.asked:
-            given[i] = value
+            ahead = next((j for j in results if j > i and some[j].value == value), None)
+            if ahead is None or i in working.within or _ENDED.search(working.text, token.end, some[ahead].start):
+                given[i] = value
+            else:
+                sources[i] = ahead
         elif i not in working.within:
             later = next((j for j in results if j > i and some[j].value == value), None)
             if later is not None:
@@ -109,8 +115,8 @@ def _linked(working: Working) -> Working:
 
 def enumerates(text: str, token: Token) -> bool:
     """Whether a number counts steps or list items, or is part of a word."""
-    before, after = text[max(0, token.start - 20) : token.start], text[token.end : token.end + 2]
-    if ENUMERATOR.search(before) or re.match(r"[A-Za-z]|:\d", after) or re.search(r"[A-Za-z]$", before):
+    before, after = text[max(0, token.start - 20) : token.start], text[token.end : token.end + 3]
+    if ENUMERATOR.search(before) or re.match(r"(?:[A-Za-z]|st|nd|rd|th)\b|:\d", after) or re.search(r"[A-Za-z]$", before):
         return True
     return bool(_LISTED.search(before) and re.match(r"[.):]", after))
 
