@@ -76,7 +76,7 @@ def in_words(text: str, number: int) -> bool:
     return 2 <= number < len(_NUMERAL) and bool(re.search(rf"\b{_NUMERAL[number]}\b", text, re.IGNORECASE))
 
 
-_DRESS = r"(?:[\s}$*]|\\[)\],;:! ]|\\(?:text|mathrm|textbf)\s*\{)*"
+_DRESS = r"(?:[ }$*]|\\[),;:! ]|\\(?:text|mathrm|textbf)\s*\{)*"
 _COUNTED = re.compile(rf"{_DRESS}(?:(?:more|fewer|less|other|extra|additional|whole|full|new|old)\s+)?([A-Za-z]+)")
 _ALWAYS = set("is was and or of to from by in on at for per the a an so then each as if it he she they we more than "
               "left km kg cm mm m g h s x times".split())  # fmt: skip

@@ -74,11 +74,11 @@ def _signs(working: Working, rng: np.random.Generator, against: bool = False) ->
                 continue
             if old == "/" and _proper(working, i) or against != _hinted(working, n, old):
                 continue
-            new = str(rng.choice(list(_OTHER[old])))
-            made = _other_fraction(working, i, new) if some[i].kind == "frac" else _other_sign(working, i, new)
-            words = _words(working, n, old, new)
-            if made is not None and words is not None:
-                yield Slip({}, made[0], [n], [*made[1], *words])
+            for new in _OTHER[old]:
+                made = _other_fraction(working, i, new) if some[i].kind == "frac" else _other_sign(working, i, new)
+                words = _words(working, n, old, new)
+                if made is not None and words is not None:
+                    yield Slip({}, made[0], [n], [*made[1], *words])
 
 
 def _proper(working: Working, i: int) -> bool:
@@ -209,9 +209,10 @@ def _misread(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
     """A number of the question misread, throughout."""
     some = working.tokens
     for value, places in _given(working):
-        for _ in range(MISREADINGS):
-            other = wrong(value, some[places[0]].text, rng)
-            if other > 1 and value / 3 < other < value * 3:
+        drawn = [wrong(value, some[places[0]].text, rng) for _ in range(MISREADINGS)]
+        steps = [value + 10**k * int(d) for k in (0, 1) for d in rng.choice([-5, -4, -3, -2, -1, 1, 2, 3, 4, 5], 4)]
+        for other in dict.fromkeys([*drawn, *steps, 2 * value, value / 2]):
+            if other > 1 and other != value and value / 3 < other < value * 3:
                 yield Slip(dict.fromkeys(places, other), some)
 
 
@@ -265,7 +266,7 @@ def _spelt(working: Working, i: int, value: Fraction) -> list[Edit] | None:
     """Edits that put `value` at token i, in language; None where its words would no longer fit."""
     token, text = working.tokens[i], working.text
     written, was = value / token.scale, token.value / token.scale
-    if was.denominator == 1 and in_words(text, int(was)):
+    if was.denominator == 1 and in_words(text, int(was)) and not in_words(working.question, int(was)):
         return None
     like = token.text
     if written.denominator != 1 and "." not in like:
