@@ -95,7 +95,7 @@ def figures(run: Run, record: dict[str, Any]) -> dict[str, Any]:
         record |= metrics.against_rule(reward_B, verdict_B)
     if run.cfg.train_reward:
         record |= dict(zip(run.counted, count_N.tolist(), strict=True))
-        record["pairs/valid_rate"] = record["pairs/valid"] / record.pop("pairs/slots")
+        negatives.shares(record)
     if not record.get("pairs/valid", 1):  # Accuracy and margin of no pair would be 0.
         return {name: value for name, value in record.items() if not name.startswith("rm_update/")}
     return record

@@ -1,7 +1,7 @@
 """The equations between plain numbers that a text writes out, read as chains `a = b = ...` and worked out exactly.
 
 Numbers may have units in words or in LaTeX, dollar signs and per cent; signs are + - * / in each spelling, brackets and
-`\\frac`. What is bound to letters, powers or other signs is no part of an equation. The time is bounded: an expression
+`\\frac`; GSM8K's `<<48/2=24>>24` is a chain too. What is bound to letters, powers or other signs is no part of an equation. The time is bounded: an expression
 has at most `LONGEST` tokens, a number `MAX_DIGITS` digits.
 """
 
@@ -25,10 +25,10 @@ _UNIT = (
 )
 _TOKEN = re.compile(
     rf"(?P<number>{NUMBER})(?P<percent>\s?\\?%)?{_UNIT}"
-    r"|(?P<skip>\s+|\*\*|\\?\$|\\[,;:! ]|\\left|\\right|&|\\(?:text|mathrm|textbf)\s*\{[^{}\d]*\})"
-    r"|(?P<frac>\\[dt]?frac)|(?P<equals>=|≈|\\approx)"
+    r"|(?P<skip>\s+|<<|>>(?![\d.$])|\*\*|\\?\$|\\[,;:! ]|\\left|\\right|&|\\(?:text|mathrm|textbf)\s*\{[^{}\d]*\})"
+    r"|(?P<frac>\\[dt]?frac)|(?P<equals>=|>>|≈|\\approx)"
     r"|(?P<sign>\\times|\\cdot|\\div|(?<=[\d)}\s])[xX](?=\s?[\d($.\\])|(?<=\s)\u2013(?=\s)|[-+*/\u00d7·÷\u2212(){}])"
-    r"|(?P<other>\\\w+|\w+|<<|>>|.)",
+    r"|(?P<other>\\\w+|\w+|.)",
     re.DOTALL,
 )
 _SIGNS = {
@@ -36,6 +36,11 @@ _SIGNS = {
 }  # fmt: skip
 _GLUED = re.compile(r"(?!(?:st|nd|rd|th)$)[A-Za-z]{2,}$|\W")
 """What may touch a number and is not multiplied with it: a unit, a mark."""
+_FUNCTIONS = set("sqrt log ln exp sin cos tan mod bmod pmod binom gcd lcm min max choose over sum prod int".split())
+_MEASURES = re.compile(
+    r"(?<![A-Za-z])(?:hour|hr|minute|min|second|sec|day|week|month|year|f(?:oo|ee)t|ft|inch|yard|mile|cm|mm|m|km|kg|g|mg|"
+    r"l|ml|lb|pound|ounce|oz|quart|gallon|cup|dozen|dollar|cent|penn|dime|nickel|quarter)(?:s|es|y|ies)?(?![A-Za-z])|¢"
+)
 _BULLET = re.compile(r"(?:^|\n)[ \t]*$")
 
 
@@ -151,7 +156,7 @@ def _starting_at(some: Sequence[Token], first: int, last: int) -> Side | None:
 def _binds(token: Token, touches: bool, more: str) -> bool:
     """Whether a neighbour belongs to the expression: an operator, a power or index, a letter that touches it."""
     if token.kind == "other":
-        return token.text in "^_!%<>" or token.text == "\\sqrt" or (touches and not _GLUED.match(token.text))
+        return token.text in "^_!%<>|" or token.text.lstrip("\\") in _FUNCTIONS or (touches and not _GLUED.match(token.text))
     return token.kind in ("+", "-", "*", "/", "frac", "number", *more)
 
 
@@ -262,8 +267,9 @@ def _agree(
     token = some[side.first]
     if side.last - side.first == 1:
         places = len(token.text.partition(".")[2])
-        about = some[side.first - 1].text != "="
-        if (places or about) and abs(a - b) < Fraction(1, 10**places) * token.scale:
+        unit = Fraction(1, 10**places) * token.scale
+        about = some[side.first - 1].text in ("≈", "\\approx")
+        if (places or about) and (2 * abs(a - b) <= unit or 0 <= abs(a) - abs(b) < unit):
             return True
     rough = any(len(some[i].text.partition(".")[2]) > 1 for s in chain[: right + 1] for i in range(*s))
     return rough and abs(a - b) <= LOOSE * abs(a)
@@ -282,13 +288,14 @@ def percent_as_written(some: list[Token], chain: Chain) -> None:
 
 def false_equation(text: str) -> bool:
     """Whether `text` has an equation between plain numbers that is false, however it is rounded. What may be read in
-    two ways (per cent added, cents to dollars) is not called false."""
+    two ways (per cent added, minutes to hours) is not called false."""
     some = tokens(text[:LIMIT])
     for chain in chains(some):
         percent_as_written(some, chain)
         if worked(chain) and not true(some, chain):
             inside = some[chain[0].first : chain[-1].last]
-            if not any(t.scale != 1 for t in inside) and "cent" not in text[inside[0].start : inside[-1].end + 10]:
+            measures = {m[0].rstrip("s") for m in _MEASURES.finditer(text, inside[0].start, inside[-1].end + 10)}
+            if len(measures) < 2 and not any(t.scale != 1 for t in inside):
                 return True
     return False
 

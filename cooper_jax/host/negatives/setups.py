@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cooper_jax.host.negatives.equations import Token, chains, percent_as_written, tokens, true, worked, worth
+from cooper_jax.host.negatives.equations import Token, alone, chains, percent_as_written, tokens, true, worked, worth
 from cooper_jax.host.negatives.language import IMPLIED, counted, in_words, meant, no_longer_one, other_operation
 from cooper_jax.host.negatives.numerals import literals, spelled, wrong
 from cooper_jax.host.negatives.workings import Working, carried, enumerates, read
@@ -187,6 +187,7 @@ def _given(working: Working) -> Iterator[tuple[Fraction, list[int]]]:
         places = [i for i, v in working.given.items() if v == value]
         results = any(some[j].value == value for j in working.results)
         used = any(i in working.within for i in places)
+        used = used and all(i in working.within or alone(some, i) for i in places)
         clear = not meant(f"{working.question} {working.text}", value) and not any(some[i].scale != 1 for i in places)
         if count == 1 and used and clear and not results:
             yield value, places
