@@ -1,13 +1,14 @@
 """The equations between plain numbers that a text writes out, read as chains `a = b = ...` and worked out exactly.
 
 Numbers may have units in words or in LaTeX, dollar signs and per cent; signs are + - * / in each spelling, brackets and
-`\\frac`; GSM8K's `<<48/2=24>>24` is a chain too. What is bound to letters, powers or other signs is no part of an equation. The time is bounded: an expression
-has at most `LONGEST` tokens, a number `MAX_DIGITS` digits.
+`\\frac`; GSM8K's `<<48/2=24>>24` is a chain too. What is bound to letters, powers or other signs is no part of an
+equation. The time is bounded: an expression has at most `LONGEST` tokens, a number `MAX_DIGITS` digits.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from cooper_jax.host.negatives.numerals import MAX_DIGITS, NUMBER, plain
@@ -16,7 +17,7 @@ LONGEST = 60
 """Tokens of one expression."""
 LOOSE = Fraction(1, 500)
 """How far from the exact result one may be that was worked out with rounded numbers, as a share of it."""
-_SIGNS_AFTER = r"(?=\s*(?:[-+\u2013]\s|[*=)×÷\u2212≈]|/(?!\s*[A-Za-z])|x\s|\\(?:times|cdot|div|approx)))"
+_SIGNS_AFTER = r"(?=\s*(?:[-+\u2013]\s|[*=)\u00d7÷\u2212≈]|/(?!\s*[A-Za-z])|x\s|\\(?:times|cdot|div|approx)))"
 _NO_UNIT = r"(?!(?:and|or|is|are|was|were|so|then|that|which|has|have|from|to|of|plus|minus|times|x)\b)"
 _WORD = r"[A-Za-z]{2,20}(?:-[A-Za-z]{1,20})?\.?"
 _UNIT = (
@@ -32,11 +33,12 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _SIGNS = {
-    r"\times": "*", r"\cdot": "*", r"\div": "/", "\u00d7": "*", "·": "*", "÷": "/", "\u2212": "-", "\u2013": "-", "x": "*", "X": "*",
+    r"\times": "*", r"\cdot": "*", "\u00d7": "*", "·": "*", "x": "*", "X": "*", r"\div": "/", "÷": "/", "\u2212": "-",
+    "\u2013": "-",
 }  # fmt: skip
 _GLUED = re.compile(r"(?!(?:st|nd|rd|th)$)[A-Za-z]{2,}$|\W")
 """What may touch a number and is not multiplied with it: a unit, a mark."""
-_FUNCTIONS = set("sqrt log ln exp sin cos tan mod bmod pmod binom gcd lcm min max choose over sum prod int".split())
+_FUNCTION = re.compile(r"\\?(?:sqrt|log|ln|exp|sin|cos|tan|[bp]?mod|binom|gcd|lcm|min|max|choose|over|sum|prod|int)$")
 _MEASURES = re.compile(
     r"(?<![A-Za-z])(?:hour|hr|minute|min|second|sec|day|week|month|year|f(?:oo|ee)t|ft|inch|yard|mile|cm|mm|m|km|kg|g|mg|"
     r"l|ml|lb|pound|ounce|oz|quart|gallon|cup|dozen|dollar|cent|penn|dime|nickel|quarter)(?:s|es|y|ies)?(?![A-Za-z])|¢"
@@ -156,7 +158,8 @@ def _starting_at(some: Sequence[Token], first: int, last: int) -> Side | None:
 def _binds(token: Token, touches: bool, more: str) -> bool:
     """Whether a neighbour belongs to the expression: an operator, a power or index, a letter that touches it."""
     if token.kind == "other":
-        return token.text in "^_!%<>|" or token.text.lstrip("\\") in _FUNCTIONS or (touches and not _GLUED.match(token.text))
+        bound = token.text in "^_!%<>|" or _FUNCTION.match(token.text)
+        return bool(bound or (touches and not _GLUED.match(token.text)))
     return token.kind in ("+", "-", "*", "/", "frac", "number", *more)
 
 
@@ -254,7 +257,7 @@ def true(some: Sequence[Token], chain: Chain, values: Mapping[int, Fraction] = {
     found = [worth(some, side, values) for side in chain]
     return all(
         a is not None and b is not None and _agree(some, chain, a, b, i + 1, values)
-        for i, (a, b) in enumerate(zip(found, found[1:], strict=False))
+        for i, (a, b) in enumerate(pairwise(found))
     )
 
 

@@ -51,13 +51,16 @@ def _cased(word: str, like: str) -> str:
     return word.capitalize() if like[0].isupper() else word
 
 
-_NUMERAL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-            "seventeen eighteen nineteen twenty").split()  # fmt: skip
+_NUMERAL = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
 
 
 _MEANT = {
-    2: r"half|halve\w*|twice|doubl\w+|both|pairs?|couple", 3: r"thirds?|thrice|tripl\w+", 4: r"quarters?|fourths?|quadrupl\w+",
-    5: r"fifths?|weekdays?|workdays?", 7: r"weeks?|weekly|days?", 10: r"tenths?|tens", 12: r"dozens?|years?|months?|foot|feet|noon",
+    2: r"half|halve\w*|twice|doubl\w+|both|pairs?|couple", 3: r"thirds?|thrice|tripl\w+",
+    4: r"quarters?|fourths?|quadrupl\w+", 5: r"fifths?|weekdays?|workdays?", 7: r"weeks?|weekly|days?",
+    10: r"tenths?|tens", 12: r"dozens?|years?|months?|foot|feet|noon",
     24: r"days?|hours?", 30: r"months?|half", 52: r"years?|weeks?", 60: r"hours?|minutes?|seconds?",
     100: r"percent\w*|%|cents?|met\w+|centur\w+",
 }  # fmt: skip
@@ -78,14 +81,17 @@ def in_words(text: str, number: int) -> bool:
 
 _DRESS = r"(?:[ }$*]|\\[),;:! ]|\\(?:text|mathrm|textbf)\s*\{)*"
 _COUNTED = re.compile(rf"{_DRESS}(?:(?:more|fewer|less|other|extra|additional|whole|full|new|old)\s+)?([A-Za-z]+)")
-_ALWAYS = set("is was and or of to from by in on at for per the a an so then each as if it he she they we more than "
-              "left km kg cm mm m g h s x times".split())  # fmt: skip
+_NO_NOUN = re.compile(
+    r"(?:is|was|and|or|of|to|from|by|in|on|at|for|per|the|an?|so|then|each|as|if|it|he|she|they|we|more|than|left|km|kg|"
+    r"cm|mm|m|g|h|s|x|times)$",
+    re.IGNORECASE,
+)
 
 
 def counted(text: str, end: int) -> re.Match[str] | None:
     """The word that a number ending at `end` counts; group 1 is it."""
     found = _COUNTED.match(text, end, end + 80)
-    return found if found and found[1].lower() not in _ALWAYS else None
+    return found if found and not _NO_NOUN.match(found[1]) else None
 
 
 def plural(noun: str) -> str:

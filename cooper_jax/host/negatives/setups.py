@@ -1,20 +1,21 @@
 """Slips of set-up: a step reckons with another number, or with another sign, and the text follows from there.
 
 All arithmetic stays true, as in the errors of a model that can add: a text is told from a right one by its question and
-reference, not by its sums. What the words say of the changed number or sign changes with it; where that cannot be, there
-is no such slip.
+reference, not by its sums. What the words say of the changed number or sign changes with it; where that cannot be,
+there is no such slip.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from cooper_jax.host.negatives.equations import Token, alone, chains, percent_as_written, tokens, true, worked, worth
+from cooper_jax.host.negatives.equations import Token, alone, chains, percent_as_written, tokens, true, worked
 from cooper_jax.host.negatives.language import IMPLIED, counted, in_words, meant, no_longer_one, other_operation
-from cooper_jax.host.negatives.numerals import literals, spelled, wrong
+from cooper_jax.host.negatives.numerals import spelled, wrong
 from cooper_jax.host.negatives.workings import Working, carried, enumerates, read
 
 Edit = tuple[int, int, str]
@@ -51,17 +52,15 @@ def slipped(text: str, question: str, start: int, end: int, last: bool, rng: np.
     first = str(rng.choice(list(WEIGHTS), p=list(WEIGHTS.values())))
     spare = None
     for kind in [first, *(k for k in kinds if k != first), "against"]:
+        if spare and kind == "against":
+            break
         some = list(_KINDS[kind](working, rng))
         for i in rng.permutation(len(some)):
             made = _made(working, some[i])
-            if made is None:
-                continue
-            if made[1] == last:
+            if made is not None and made[1] == last:
                 return made[0]
-            spare = spare or made[0]
-        if spare:
-            return spare
-    return None
+            spare = spare or (made and made[0])
+    return spare
 
 
 def _signs(working: Working, rng: np.random.Generator, against: bool = False) -> Iterator[Slip]:
@@ -70,9 +69,9 @@ def _signs(working: Working, rng: np.random.Generator, against: bool = False) ->
     for n, chain in enumerate(working.chains):
         for i in range(*chain[0]):
             old = "/" if some[i].kind == "frac" else some[i].kind
-            if old not in _OTHER or i == chain[0].first and old == "-":
+            if old not in _OTHER or (i == chain[0].first and old == "-"):
                 continue
-            if old == "/" and _proper(working, i) or against != _hinted(working, n, old):
+            if (old == "/" and _proper(working, i)) or against != _hinted(working, n, old):
                 continue
             for new in _OTHER[old]:
                 made = _other_fraction(working, i, new) if some[i].kind == "frac" else _other_sign(working, i, new)
@@ -123,10 +122,8 @@ def _other_fraction(working: Working, i: int, new: str) -> tuple[list[Token], li
     here = some[i : i + 7]
     if [t.kind for t in here[1:]] != ["{", "number", "}", "{", "number", "}"] or here[3].gap or here[6].gap:
         return None
-    alone = all(
-        not 0 <= j < len(some) or some[j].kind not in "+-*/({" or not some[j].kind for j in (i - 1, i + 7)
-    )
-    if new == "-" and not alone:
+    beside = [some[j].kind for j in (i - 1, i + 7) if 0 <= j < len(some)]
+    if new == "-" and any(kind in ("+", "-", "*", "/", "(", "{", "frac") for kind in beside):
         return None
     for j, kind in enumerate(("", "", "number", new, "", "number", "")):
         some[i + j] = here[j]._replace(kind=kind)
@@ -224,7 +221,7 @@ def _made(working: Working, slip: Slip) -> tuple[str, bool] | None:
     """The text with a slip, and whether that is in the step which gives the answer; None where it cannot be carried on,
     is absurd, or leaves anything behind that contradicts it."""
     values = carried(working, slip.tokens, slip.values, slip.signs)
-    if values is None or _absurd(working, slip, values):
+    if values is None or _absurd(working, values):
         return None
     edits = [*slip.edits]
     for i, value in values.items():
@@ -233,7 +230,7 @@ def _made(working: Working, slip: Slip) -> tuple[str, bool] | None:
             return None
         edits += found
     edits = sorted(set(edits))
-    if any(a[1] > b[0] for a, b in zip(edits, edits[1:], strict=False)):
+    if any(a[1] > b[0] for a, b in pairwise(edits)):
         return None
     text = working.text
     for a, b, word in reversed(edits):
@@ -241,26 +238,24 @@ def _made(working: Working, slip: Slip) -> tuple[str, bool] | None:
     if not _agrees(working, values, text):
         return None
     final = working.sources.get(working.stated, working.stated)
-    touched = [n for n, c in enumerate(working.chains) if n in slip.signs or any(i in slip.values for s in c for i in range(*s))]
-    return text, min(touched, default=0) == working.results[final]
+    touched = [*slip.signs, *(working.within[i] for i in slip.values if i in working.within)]
+    return text, min(touched) == working.results[final]
 
 
-def _absurd(working: Working, slip: Slip, values: Mapping[int, Fraction]) -> bool:
-    """Whether nobody would write that: the result of a step is one of its own numbers, the answer out of all
-    proportion, or one of those that the question has."""
+def _absurd(working: Working, values: Mapping[int, Fraction]) -> bool:
+    """Whether nobody would write that: a step that gives one of its own numbers or reckons with one number twice, where
+    it did not before, or an answer out of all proportion."""
     some = working.tokens
     for n, chain in enumerate(working.chains):
-        if not any(i in values for side in chain for i in range(*side)):
-            continue
-        end = chain[-1].first
-        worth = values.get(end, some[end].value)
-        first = [values.get(i, some[i].value) for i in _operands(working, n)]
-        if len(first) > 1 and worth in first and some[end].value not in [some[i].value for i in _operands(working, n)]:
+        used, end = _operands(working, n), chain[-1].first
+        old, new = [some[i].value for i in used], [values.get(i, some[i].value) for i in used]
+        gave, gives = some[end].value, values.get(end, some[end].value)
+        if len(used) > 1 and gives in new and gave not in old:
             return True
-        if len(first) == 2 and first[0] == first[1] and some[_operands(working, n)[0]].value != some[_operands(working, n)[1]].value:
+        if len(used) == 2 and new[0] == new[1] and old[0] != old[1]:
             return True
-    old, new = some[working.stated].value, values[working.stated]
-    return not old / WIDEST <= new <= old * WIDEST
+    was, is_now = some[working.stated].value, values[working.stated]
+    return not was / WIDEST <= is_now <= was * WIDEST
 
 
 def _spelt(working: Working, i: int, value: Fraction) -> list[Edit] | None:
@@ -292,6 +287,4 @@ def _agrees(working: Working, values: Mapping[int, Fraction], text: str) -> bool
         return False
     old = working.tokens[working.stated].value
     left = [i for i, t in enumerate(working.tokens) if t.kind == "number" and t.value == old and i not in values]
-    return all(
-        i in working.given or i in working.within or enumerates(working.text, working.tokens[i]) for i in left
-    )
+    return all(i in working.given or i in working.within or enumerates(working.text, working.tokens[i]) for i in left)

@@ -1,14 +1,16 @@
 """The working of a solution: which number repeats which, and what becomes of all of them when some change.
 
-A number is a result (the end of an equation), an operand, or one that is only said. Each repeats a result in front of it,
-a number of the question, or nothing. An error is carried on where every equation that uses it can be worked out again,
-in numbers of the form of those that stood there; otherwise there is nothing to return, and the caller takes another way.
+A number is a result (the end of an equation), an operand, or one that is only said. Each repeats a result in front of
+it, a number of the question, or nothing. An error is carried on where every equation that uses it can be worked out
+again, in numbers of the form of those that stood there; otherwise there is nothing to return, and the caller takes
+another way.
 """
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from cooper_jax.host.negatives.equations import (
@@ -116,7 +118,11 @@ def _linked(working: Working) -> Working:
 def enumerates(text: str, token: Token) -> bool:
     """Whether a number counts steps or list items, or is part of a word."""
     before, after = text[max(0, token.start - 20) : token.start], text[token.end : token.end + 3]
-    if ENUMERATOR.search(before) or re.match(r"(?:[A-Za-z]|st|nd|rd|th)\b|:\d", after) or re.search(r"[A-Za-z]$", before):
+    if (
+        ENUMERATOR.search(before)
+        or re.match(r"(?:[A-Za-z]|st|nd|rd|th)\b|:\d", after)
+        or re.search(r"[A-Za-z]$", before)
+    ):
         return True
     return bool(_LISTED.search(before) and re.match(r"[.):]", after))
 
@@ -156,7 +162,7 @@ def _reworked(working: Working, some: Sequence[Token], n: int, values: dict[int,
     new = worth(some, chain[0], values)
     if new is None:
         return False
-    for before, side in zip(chain, chain[1:], strict=False):
+    for before, side in pairwise(chain):
         if _is_number(old, side):
             # What was rounded is rounded again.
             values[side.first] = _like(new, worth(old, before), old[side.first])
