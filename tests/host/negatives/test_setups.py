@@ -16,7 +16,7 @@ TEXTS = {
         "Janet's ducks lay 16 eggs a day. She eats three, bakes with 4, sells the rest at $2. What does she make?",
         "18",
         "To find what Janet makes, we follow these steps:\n\n1. Find the eggs left:\n"
-        "\\[ 16 - 3 - 4 = 9 \\text{ eggs} \\]\n\n2. Multiply the eggs left by the price:\n\\[\n9 \\times 2 = 18\n\\]\n\n"
+        "\\[ 16 - 3 - 4 = 9 \\text{ eggs} \\]\n\n2. Multiply the eggs by the price:\n\\[\n9 \\times 2 = 18\n\\]\n\n"
         "So, Janet makes $18 a day: "
         "\\(\\boxed{18}\\).",
     ),
