@@ -138,9 +138,9 @@ def _ending_at(some: Sequence[Token], first: int, last: int) -> Side | None:
     what the word counts (week 2 = ...) and no side."""
     for start in range(max(first, last - LONGEST), last):
         before = some[start - 1] if start else None
-        bound = before and "\n" not in some[start].gap and _binds(before, some[start].gap == "", ")}")
+        bound = before and not _parted(some[start].gap) and _binds(before, some[start].gap == "", ")}")
         if not bound and worth(some, Side(start, last)) is not None:
-            counted = last - start == 1 and before and before.text[-1].isalpha() and "\n" not in some[start].gap
+            counted = last - start == 1 and before and before.text[-1].isalpha() and not _parted(some[start].gap)
             return None if counted else Side(start, last)
     return None
 
@@ -149,10 +149,15 @@ def _starting_at(some: Sequence[Token], first: int, last: int) -> Side | None:
     """The longest expression that starts at `first`, bound to nothing behind it."""
     for end in range(min(last, first + LONGEST), first, -1):
         after = some[end] if end < len(some) else None
-        bound = after and "\n" not in after.gap and _binds(after, after.gap == "", "=")
+        bound = after and not _parted(after.gap) and _binds(after, after.gap == "", "=")
         if not bound and worth(some, Side(first, end)) is not None:
             return Side(first, end)
     return None
+
+
+def _parted(gap: str) -> bool:
+    """Whether what was passed over keeps two tokens apart: a new line, a box."""
+    return "\n" in gap or "\\boxed" in gap
 
 
 def _binds(token: Token, touches: bool, more: str) -> bool:
@@ -165,10 +170,8 @@ def _binds(token: Token, touches: bool, more: str) -> bool:
 
 def alone(some: Sequence[Token], i: int) -> bool:
     """Whether a number is said and not reckoned with, by its neighbours."""
-    before, after = some[i - 1 : i], some[i + 1 : i + 2]
-    return not any(
-        _binds(t, some[i].gap == "", "") and "\n" not in some[i].gap and t.kind != "number" for t in before
-    ) and not any(_binds(t, t.gap == "", "") and "\n" not in t.gap and t.kind != "number" for t in after)
+    beside = [(t, some[i].gap) for t in some[i - 1 : i]] + [(t, t.gap) for t in some[i + 1 : i + 2]]
+    return not any(t.kind != "number" and not _parted(gap) and _binds(t, gap == "", "") for t, gap in beside)
 
 
 def worth(some: Sequence[Token], side: Side, values: Mapping[int, Fraction] = {}) -> Fraction | None:
