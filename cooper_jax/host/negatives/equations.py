@@ -22,11 +22,12 @@ _NO_UNIT = r"(?!(?:and|or|is|are|was|were|so|then|that|which|has|have|from|to|of
 _WORD = r"[A-Za-z]{2,20}(?:-[A-Za-z]{1,20})?\.?"
 _UNIT = (
     rf"(?:(?:[ ]?{_NO_UNIT}{_WORD}(?:[ ](?:of|per)[ ]{_WORD}|[ ]{_NO_UNIT}{_WORD}){{0,4}})?"
-    rf"(?:\s*/\s*{_NO_UNIT}[A-Za-z]{{2,20}})?{_SIGNS_AFTER})?"
+    rf"(?:\s*/\s*{_NO_UNIT}[A-Za-z]{{2,20}})?(?:[ ]?\((?:[A-Za-z]{{1,20}}[ ]){{0,5}}[A-Za-z]{{1,20}}\))?{_SIGNS_AFTER})?"
 )
 _TOKEN = re.compile(
     rf"(?P<number>{NUMBER})(?P<percent>\s?\\?%)?{_UNIT}"
-    r"|(?P<skip>\s+|<<|>>(?![\d.$])|\*\*|\\?\$|\\[,;:! ]|\\left|\\right|&|\\(?:text|mathrm|textbf)\s*\{[^{}\d]*\})"
+    r"|(?P<skip>\s+|<<|>>(?![\d.$])|\\\\(?=\s*&?\s*=)|\*\*|\\?\$|\\[,;:! ]|\\left|\\right|&"
+    r"|\\(?:text|mathrm|textbf)\s*\{[^{}\d]*\})"
     r"|(?P<frac>\\[dt]?frac)|(?P<equals>=|>>|≈|\\approx)"
     r"|(?P<sign>\\times|\\cdot|\\div|(?<=[\d)}\s])[xX](?=\s?[\d($.\\])|(?<=\s)\u2013(?=\s)|[-+*/\u00d7·÷\u2212(){}])"
     r"|(?P<other>\\\w+|\w+|.)",

@@ -15,7 +15,7 @@ import numpy as np
 
 from cooper_jax.host.negatives.equations import Token, alone, chains, percent_as_written, tokens, true, worked
 from cooper_jax.host.negatives.language import IMPLIED, counted, in_words, meant, no_longer_one, other_operation
-from cooper_jax.host.negatives.numerals import spelled, wrong
+from cooper_jax.host.negatives.numerals import literals, spelled, wrong
 from cooper_jax.host.negatives.workings import Working, carried, enumerates, read
 
 Edit = tuple[int, int, str]
@@ -154,18 +154,20 @@ def _operands(working: Working, n: int) -> list[int]:
 
 def _earlier(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
     """Another number in place of an earlier result, in the step that uses it and where that speaks of it."""
-    some = working.tokens
+    some, kinds = working.tokens, _kinds(working.question)
     for n, chain in enumerate(working.chains):
         used = _operands(working, n)
-        known = {some[j].value for j, m in working.results.items() if m < n} | set(working.asked)
+        known = {some[j].value for j, m in working.results.items() if m < n}
         for i in used:
             if i not in working.sources:
                 continue
-            others = sorted(known - {some[j].value for j in used} - {some[chain[-1].first].value})
+            money = "money" in kinds.values() and "$" in some[i].gap
+            fitting = known | {value for value, kind in kinds.items() if kind == ("money" if money else "plain")}
+            others = sorted(fitting - {some[j].value for j in used} - {some[chain[-1].first].value})
             begin, end = _around(working, n)
             near = [
                 j for j in working.sources
-                if begin <= some[j].start < end and some[j].value == some[i].value and j not in working.results
+                if begin <= some[j].start < end and working.sources[j] == working.sources[i]
                 and (j not in working.within or working.within[j] == n)
             ]  # fmt: skip
             step = re.search(r"[.!?]\s|\n", working.text[begin : some[i].start])
@@ -175,6 +177,15 @@ def _earlier(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
             for other in others:
                 if i in near:
                     yield Slip(dict.fromkeys(near, other), some)
+
+
+def _kinds(question: str) -> dict[Fraction, str]:
+    """What the numbers of a question are: money, per cent or plain."""
+    kinds = {}
+    for number in literals(question):
+        before, after = question[: number.start].rstrip()[-1:], question[number.end : number.end + 3].lstrip()
+        kinds[number.value] = "money" if before == "$" else "per cent" if after[:1] in ("%", "\\") else "plain"
+    return kinds
 
 
 def _given(working: Working) -> Iterator[tuple[Fraction, list[int]]]:
@@ -192,14 +203,14 @@ def _given(working: Working) -> Iterator[tuple[Fraction, list[int]]]:
 
 def _others(working: Working, rng: np.random.Generator) -> Iterator[Slip]:
     """One number of the question taken for another of them, throughout."""
-    some = working.tokens
+    some, kinds = working.tokens, _kinds(working.question)
     for value, places in _given(working):
         beside = {
             some[j].value for i in places if i in working.within
             for side in working.chains[working.within[i]] for j in range(*side)
         }  # fmt: skip
         for other in sorted(set(working.asked) - beside):
-            if (other.denominator == 1) == (value.denominator == 1):
+            if (other.denominator == 1) == (value.denominator == 1) and kinds.get(other) == kinds.get(value):
                 yield Slip(dict.fromkeys(places, other), some)
 
 

@@ -84,35 +84,46 @@ def _is_number(some: Sequence[Token], side: Side) -> bool:
 
 def _linked(working: Working) -> Working:
     """With what every number repeats."""
-    some, results = working.tokens, working.results
+    some, results, asked = working.tokens, working.results, working.asked
     sources: dict[int, int] = {}
     given: dict[int, Fraction] = {}
     unclear: dict[int, int] = {}
-    latest: dict[Fraction, int] = {}
+    found: dict[Fraction, list[int]] = {}
     last = max(results, default=-1)
     for i, token in enumerate(some):
         if token.kind != "number" or (enumerates(working.text, token) and i != working.stated):
             continue
         value = token.value
+        earlier = found.setdefault(value, [])
         if i in results:
-            latest[value] = i
-        elif i == working.stated or (value in latest and value not in working.asked):
-            if value in latest:
-                sources[i] = latest[value]
-        elif value in latest:
+            earlier.append(i)
+        elif earlier:
             # Behind the last equation the text says what it has found.
-            (sources if i > last and latest[value] == last else unclear)[i] = latest[value]
-        elif value in working.asked:
+            sure = i == working.stated or value not in asked or (i > last and earlier[-1] == last)
+            source = _which(working, i, earlier)
+            (unclear if source is None or not sure else sources)[i] = earlier[-1] if source is None else source
+        else:
             ahead = next((j for j in results if j > i and some[j].value == value), None)
-            if ahead is None or i in working.within or _ENDED.search(working.text, token.end, some[ahead].start):
-                given[i] = value
-            else:
+            near = ahead is not None and not _ENDED.search(working.text, token.end, some[ahead].start)
+            if ahead is not None and i not in working.within and (near or value not in asked):
                 sources[i] = ahead
-        elif i not in working.within:
-            later = next((j for j in results if j > i and some[j].value == value), None)
-            if later is not None:
-                sources[i] = later
+            elif value in asked:
+                given[i] = value
     return working._replace(sources=sources, given=given, unclear=unclear)
+
+
+def _which(working: Working, i: int, earlier: Sequence[int]) -> int | None:
+    """Which of several equal results number i repeats: the first of two in an equation the first, a lone one that of
+    the step before; None if neither."""
+    n = working.within.get(i)
+    if n is None or len(earlier) == 1:
+        return earlier[-1]
+    side = next(side for side in working.chains[n] if i in range(*side))
+    value = working.tokens[i].value
+    same = [j for j in range(*side) if working.tokens[j].kind == "number" and working.tokens[j].value == value]
+    if 1 < len(same) <= len(earlier):
+        return earlier[same.index(i) - len(same)]
+    return earlier[-1] if len(same) == 1 and working.results[earlier[-1]] == n - 1 else None
 
 
 def enumerates(text: str, token: Token) -> bool:
