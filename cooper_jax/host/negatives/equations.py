@@ -22,7 +22,7 @@ _NO_UNIT = r"(?!(?:and|or|is|are|was|were|so|then|that|which|has|have|from|to|of
 _WORD = r"[A-Za-z]{2,20}(?:-[A-Za-z]{1,20})?\.?"
 _UNIT = (
     rf"(?:(?:[ ]?{_NO_UNIT}{_WORD}(?:[ ](?:of|per)[ ]{_WORD}|[ ]{_NO_UNIT}{_WORD}){{0,4}})?"
-    rf"(?:\s*/\s*{_NO_UNIT}[A-Za-z]{{2,20}})?(?:[ ]?\((?:[A-Za-z]{{1,20}}[ ]){{0,5}}[A-Za-z]{{1,20}}\))?{_SIGNS_AFTER})?"
+    rf"(?:\s*/\s*{_NO_UNIT}[A-Za-z]{{2,20}})?(?:[ ]?\((?:[a-z]{{1,20}}[ ]){{0,5}}[a-z]{{1,20}}\))?{_SIGNS_AFTER})?"
 )
 _TOKEN = re.compile(
     rf"(?P<number>{NUMBER})(?P<percent>\s?\\?%)?{_UNIT}"
@@ -140,6 +140,7 @@ def _ending_at(some: Sequence[Token], first: int, last: int) -> Side | None:
     for start in range(max(first, last - LONGEST), last):
         before = some[start - 1] if start else None
         bound = before and not _parted(some[start].gap) and _binds(before, some[start].gap == "", ")}")
+        bound = bound or (some[start].kind == "-" and some[start + 1].gap != "")  # f - 12 = 20 has no -12
         if not bound and worth(some, Side(start, last)) is not None:
             counted = last - start == 1 and before and before.text[-1].isalpha() and not _parted(some[start].gap)
             return None if counted else Side(start, last)

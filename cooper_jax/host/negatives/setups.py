@@ -188,6 +188,14 @@ def _kinds(question: str) -> dict[Fraction, str]:
     return kinds
 
 
+def _repeated(some: Sequence[Token], i: int) -> bool:
+    """Whether a number stands in a sum of plain numbers that is said and not worked out there."""
+    beyond = [
+        some[i + 2 * d : i + 2 * d + 1] for d in (-1, 1) if some[i + d : i + d + 1] and some[i + d].kind in "+-*/"
+    ]
+    return all(token and token[0].kind == "number" for token in beyond)
+
+
 def _given(working: Working) -> Iterator[tuple[Fraction, list[int]]]:
     """Numbers that the question has once and the text reckons with, and their places."""
     some = working.tokens
@@ -195,7 +203,7 @@ def _given(working: Working) -> Iterator[tuple[Fraction, list[int]]]:
         places = [i for i, v in working.given.items() if v == value]
         results = any(some[j].value == value for j in working.results)
         used = any(i in working.within for i in places)
-        used = used and all(i in working.within or alone(some, i) for i in places)
+        used = used and all(i in working.within or alone(some, i) or _repeated(some, i) for i in places)
         clear = not meant(f"{working.question} {working.text}", value) and not any(some[i].scale != 1 for i in places)
         if count == 1 and used and clear and not results:
             yield value, places
