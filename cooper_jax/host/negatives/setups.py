@@ -71,7 +71,7 @@ def _signs(working: Working, rng: np.random.Generator, against: bool = False) ->
             old = "/" if some[i].kind == "frac" else some[i].kind
             if old not in _OTHER or (i == chain[0].first and old == "-"):
                 continue
-            if (old == "/" and _proper(working, i)) or against != _hinted(working, n, old):
+            if (old == "/" and _proper(working, i)) or against != _hinted(working, n, old) or _restated(working, i):
                 continue
             for new in _OTHER[old]:
                 made = _other_fraction(working, i, new) if some[i].kind == "frac" else _other_sign(working, i, new)
@@ -84,6 +84,19 @@ def _proper(working: Working, i: int) -> bool:
     """Whether a division is rather a fraction below one."""
     near = [t.value for t in working.tokens[i - 1 : i + 6] if t.kind == "number"][:2]
     return len(near) == 2 and near[0] < near[1]
+
+
+def _restated(working: Working, i: int) -> bool:
+    """Whether what stands on both sides of sign i stands so outside the equations too, where the sign would stay."""
+    some = working.tokens
+    numbers = [j for j, t in enumerate(some) if t.kind == "number"]
+    pairs = [
+        (j, k)
+        for j, k in pairwise(numbers)
+        if k - j < 4 and any(t.kind in (*_OTHER, "frac") for t in some[max(0, j - 2) : k])
+    ]
+    here = {(some[j].value, some[k].value) for j, k in pairs if j in working.within and (j < i < k or j == i + 2)}
+    return any((some[j].value, some[k].value) in here for j, k in pairs if not {j, k} & working.within.keys())
 
 
 def _around(working: Working, n: int) -> tuple[int, int]:

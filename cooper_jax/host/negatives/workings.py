@@ -99,17 +99,25 @@ def _linked(working: Working) -> Working:
             earlier.append(i)
         elif earlier:
             # Behind the last equation the text says what it has found.
-            sure = i == working.stated or value not in asked or (i > last and earlier[-1] == last)
+            behind = i > last and earlier[-1] == last and not _reckons(working, last, value)
+            sure = i == working.stated or value not in asked or behind
             source = _which(working, i, earlier)
             (unclear if source is None or not sure else sources)[i] = earlier[-1] if source is None else source
         else:
             ahead = next((j for j in results if j > i and some[j].value == value), None)
             near = ahead is not None and not _ENDED.search(working.text, token.end, some[ahead].start)
+            near = near and ahead is not None and not _reckons(working, ahead, value)
             if ahead is not None and i not in working.within and (near or value not in asked):
                 sources[i] = ahead
             elif value in asked:
                 given[i] = value
     return working._replace(sources=sources, given=given, unclear=unclear)
+
+
+def _reckons(working: Working, result: int, value: Fraction) -> bool:
+    """Whether the equation that arrives at `result` reckons with `value`: 93 / 1 = 93."""
+    first = working.chains[working.results[result]][0]
+    return any(working.tokens[j].kind == "number" and working.tokens[j].value == value for j in range(*first))
 
 
 def _which(working: Working, i: int, earlier: Sequence[int]) -> int | None:

@@ -65,6 +65,12 @@ TEXTS = {
         "He had $110 because 95 + 15 = 110.\nHe got $35 from driveways because 110 - 60 - 15 = 35.\n"
         "He cleared 5 driveways because 35 / 7 = 5.\nThe answer is \\boxed{5}.",
     ),
+    "said and not worked out": (
+        "A chef had 43 apples and 54 peaches. He had 38 apples left. How many apples did he use?",
+        "5",
+        "1. Apples at first: 43\n2. Apples left: 38\n3. Apples used: 43 - 38\n4. Work it out.\n   - 43 - 38 = 5\n\n"
+        "The chef used \\boxed{5} apples.",
+    ),
     "one": (
         "Allan brought 2 balloons and Jake brought 6 balloons, of which 3 flew off. How many more did Jake have left?",
         "1",
@@ -147,6 +153,11 @@ def test_the_error_stands_in_the_last_step_or_before_as_asked() -> None:
             for last in (True, False)
         )
         assert last and early and "16 - 3 - 4 = 9" in last and "16 - 3 - 4 = 9" not in early
+
+
+def test_an_expression_said_twice_says_the_same() -> None:
+    for wrong in slips("said and not worked out"):
+        assert re.search(r"used: (\d+ - \d+)\n.*\n   - \1 = \d", wrong), wrong
 
 
 def test_every_kind_of_slip_comes_up() -> None:
