@@ -7,8 +7,9 @@
     cooper evaluate configs/qwen2_5_1_5b.py        the five benchmarks, avg@8 at 0.7 / 0.95; also of other arms by --dir
     cooper evaluate configs/qwen2_5_1_5b.py --dir models/Qwen2.5-1.5B-Instruct      the model before training
 
-Negatives are rewritten by rule; the paper's come from a language model (docs/assistants.md):
-    cooper train    configs/qwen2_5_1_5b.py --assistant.kind server --assistant.server.model NAME
+Negatives are rewritten by rule, half of them wrong samples of the policy itself where a question has both; the paper's
+come from a language model (docs/assistants.md):
+    cooper train    configs/qwen2_5_1_5b.py --assistant.kind server --assistant.server.model NAME --pairs.on-policy 0
 
 Needs models/Qwen2.5-1.5B-Instruct, a Hugging Face folder, the files of `evaluation.sets` (docs/data.md), and DeepMath
 (columns question, final_answer) as one file:
@@ -29,7 +30,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cooper_jax import config as configs
-from cooper_jax.config import GRPO, Data, Evaluation, Optim, Prompting, Rollout, Trainee
+from cooper_jax.config import GRPO, Data, Evaluation, Optim, Pairs, Prompting, Rollout, Trainee
 from cooper_jax.model.presets import QWEN2_5_1_5B
 
 verifyrm = configs.load(str(Path(__file__).with_name("verifyrm.py")))
@@ -46,6 +47,8 @@ config = replace(
     ),
     rollout=Rollout(prompts=128, group=8, prompt_len=512, completion_len=2048),
     grpo=GRPO(packed=True),
+    # A rule's slips are of a few kinds; the policy's own wrong texts are what the reward model must tell in the end.
+    pairs=Pairs(on_policy=0.5),
     scoring=replace(verifyrm.scoring, micro_batch=128),
     evaluation=Evaluation(
         sets=tuple(f"{name}:data/{name}.jsonl" for name in ("gsm8k", "svamp", "math500", "olympiadbench", "odyssey")),

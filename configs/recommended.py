@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cooper_jax import config as configs
-from cooper_jax.config import GRPO, Pairs
+from cooper_jax.config import GRPO
 
 qwen = configs.load(str(Path(__file__).with_name("qwen2_5_1_5b.py")))
 
@@ -31,5 +31,5 @@ config = replace(
     steps=300,
     rollout=replace(qwen.rollout, group=16, completion_len=3072),
     grpo=GRPO(clip_high=0.28, kl_weight=0.001, truncated="mask", packed=True),
-    pairs=Pairs(anchor=0.3, replay=0.3, replay_rows=32),
+    pairs=replace(qwen.pairs, anchor=0.3, replay=0.3, replay_rows=32),
 )

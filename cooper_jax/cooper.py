@@ -96,7 +96,7 @@ def figures(run: Run, record: dict[str, Any]) -> dict[str, Any]:
         record |= metrics.against_rule(reward_B, verdict_B)
     if run.cfg.train_reward:
         record |= dict(zip(run.counted, count_N.tolist(), strict=True))
-        record["pairs/valid_rate"] = record["pairs/valid"] / record.pop("pairs/slots")
+        negatives.shares(record)
     return record
 
 

@@ -44,6 +44,10 @@ TABLE: dict[str, dict[str, str]] = {
         "pairs/refused_*": "why: unfinished, right, unknown (the rule's verdict), no_answer, length, form",
         "pairs/style_accuracy": "how well form alone tells the sides of pairs apart; 1/2 is chance, and near 1 the "
         "reward model learns form",
+        "pairs/false_equations_right": "share of the pairs whose right side has an equation between plain "
+        "numbers that is false, beyond rounding (7 + 5 = 13)",
+        "pairs/false_equations_wrong": "the same of the wrong side. Far above the right side's, the reward model "
+        "can part the pairs by checking sums, and never read the reference",
         "assistant/*": "a server's counts: requests, retries, cached, circuit_open, given_up, unfinished",
     },
     "The reward model's update (left out of a step without pairs)": {

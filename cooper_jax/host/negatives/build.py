@@ -11,6 +11,7 @@ import numpy as np
 from cooper_jax import config
 from cooper_jax.config import UserError
 from cooper_jax.host.negatives.assistant import Assistant, Request
+from cooper_jax.host.negatives.equations import false_equation
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.pool import Job, Pool
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
@@ -21,6 +22,7 @@ REFUSALS = ("unfinished", "right", "unknown", "no_answer", "length", "form")
 """Why a rewriting was not taken: it did not finish, is still right, gets the verdict unknown, states no answer, is too
 long for the policy or of another length than the right one, or of another form."""
 
+SIDES = ("right", "wrong")
 
 _NO_POSITIVE = (
     "no completion of any question was right in the last {steps} steps, so there is nothing to make pairs from and the "
@@ -96,13 +98,28 @@ def build(
         "pairs/questions_with_positive": float(sum(p is not None for p in positives) // cfg.per_question),
     }
     _rewritten(slots, positives, rngs, draw(0), assistant, verifier, fits, cfg, counts)
-    return slots, counts | {"pairs/valid": float(sum(slot is not None for slot in slots))}
+    made = [slot for slot in slots if slot]
+    for side in SIDES:
+        counts[f"pairs/false_equations_{side}"] = float(sum(false_equation(getattr(pair, side)) for pair in made))
+    return slots, counts | {"pairs/valid": float(len(made))}
 
 
 def no_counts() -> dict[str, float]:
     """The counts of `build`, all 0: each adds up over processes."""
-    names = ("slots", "valid", "on_policy", "questions_with_positive", "assistant_asked", "assistant_refused")
-    return dict.fromkeys([f"pairs/{name}" for name in (*names, *(f"refused_{reason}" for reason in REFUSALS))], 0.0)
+    names = ["slots", "valid", "on_policy", "questions_with_positive", "assistant_asked", "assistant_refused"]
+    names += [f"refused_{reason}" for reason in REFUSALS] + [f"false_equations_{side}" for side in SIDES]
+    return dict.fromkeys([f"pairs/{name}" for name in names], 0.0)
+
+
+def shares(record: dict[str, float]) -> None:
+    """Put shares in place of the counts in `record`, added up over processes: of the slots, those that became pairs;
+    of the pairs, those with a false equation on either side."""
+    slots, valid = record.pop("pairs/slots"), record["pairs/valid"]
+    record["pairs/valid_rate"] = valid / slots
+    for side in SIDES:
+        count = record.pop(f"pairs/false_equations_{side}")
+        if valid:
+            record[f"pairs/false_equations_{side}"] = count / valid
 
 
 def _rewritten(

@@ -1,8 +1,9 @@
 """Rewriting of mathematical text by rule: a right solution, in LaTeX or prose, into one that ends in a wrong answer.
 
-Faithful kinds leave nothing in the text that contradicts the wrong answer. `answer` puts it wherever the right one
-stands as a result, in each spelling (`places.py`); `intermediate` spoils an earlier result and carries the error
-through the text's own arithmetic (`workings.py`).
+Faithful kinds leave nothing in the text that contradicts the wrong answer. Of a text whose working can be followed they
+set a step up wrongly and work out the rest truly (`setups.py`): `answer` the step that gives the answer, `intermediate`
+one before it. In any other text they put a wrong answer wherever the right one stands as a result, in each spelling
+(`places.py`).
 """
 
 import re
@@ -13,7 +14,8 @@ import numpy as np
 from cooper_jax.config import Rewriting
 from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.negatives.places import Span, replaced, restated, sentence, statement
-from cooper_jax.host.negatives.workings import spoiled
+from cooper_jax.host.negatives.setups import slipped
+from cooper_jax.host.negatives.unworked import everywhere
 from cooper_jax.host.negatives.wrong_answer import wrong_answer
 
 
@@ -50,15 +52,19 @@ class MathAssistant:
 
 
 def _answer(request: Request, stated: Span, rng: np.random.Generator) -> str | None:
-    """Faithful: the wrong answer stands everywhere the right one stood."""
-    change = wrong_answer(stated.text, rng)
-    return replaced(request.completion, restated(request, stated, change)) if change else None
+    """Faithful: the last step is set up wrongly. Without one to follow, a wrong answer stands wherever the right one
+    stood."""
+    return _slip(request, stated, rng, last=True)
 
 
 def _intermediate(request: Request, stated: Span, rng: np.random.Generator) -> str | None:
-    """Faithful: an earlier result is wrong and the error carried to the end. Without one to spoil, `_answer`."""
-    text = spoiled(request.completion, request.problem.question, stated.start, stated.end, rng)
-    return text or _answer(request, stated, rng)
+    """Faithful: an earlier step is set up wrongly and the error carried to the end. Without one, `_answer`."""
+    return _slip(request, stated, rng, last=False)
+
+
+def _slip(request: Request, stated: Span, rng: np.random.Generator, last: bool) -> str | None:
+    text = slipped(request.completion, request.problem.question, stated.start, stated.end, last, rng)
+    return text or everywhere(request, stated, rng)
 
 
 def _final(request: Request, stated: Span, rng: np.random.Generator) -> str | None:

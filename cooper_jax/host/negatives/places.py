@@ -121,7 +121,7 @@ def restated(request: Request, stated: Span, change: Change) -> list[Span]:
     a result."""
     text, question = request.completion, request.problem.question
     spans = [Span(stated.start, stated.end, change.text)]
-    old, new = _core(stated.text, change.text)
+    old, new = core(stated.text, change.text)
     if old is not None and new is not None:
         spans += _numbers(text, question, old, new.value)
     else:
@@ -137,7 +137,7 @@ def restated(request: Request, stated: Span, change: Change) -> list[Span]:
     return _disjoint(spans)
 
 
-def _core(old: str, new: str) -> tuple[Literal | None, Literal | None]:
+def core(old: str, new: str) -> tuple[Literal | None, Literal | None]:
     """The one number of an answer that may have a unit or a name in front, before and after."""
     units = [m.span() for m in UNIT.finditer(old)]
     olds = [n for n in literals(old) if not any(a <= n.start < b for a, b in units)]

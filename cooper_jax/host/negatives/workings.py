@@ -1,275 +1,214 @@
-"""The equations that a solution writes out, read as chains: one result spoiled, the rest worked out again.
+"""The working of a solution: which number repeats which, and what becomes of all of them when some change.
 
-Only what can be checked is touched: equations between expressions of plain numbers with + - * / and brackets, true as
-they stand. An error is carried on where every later equation that uses it can be worked out again and fits the form of
-the numbers it replaces; otherwise there is nothing to return, and the caller takes another way.
+A number is a result (the end of an equation), an operand, or one that is only said. Each repeats a result in front of
+it, a number of the question, or nothing. An error is carried on where every equation that uses it can be worked out
+again, in numbers of the form of those that stood there; otherwise there is nothing to return, and the caller takes
+another way.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
-
-from cooper_jax.host.negatives.numerals import MAX_DIGITS, NUMBER, literals, plain, spelled, wrong
-
-RESULTS, GUESSES = 4, 6
-"""How many results are tried, with how many wrong values each."""
-LONGEST = 60
-"""Tokens of one expression."""
-_TOKEN = re.compile(
-    rf"(?P<number>{NUMBER})|(?P<skip>\s+|\*\*|\\?\$|\\[,;:!]|\\left|\\right|&|\\(?:text|mathrm)\{{[^{{}}]*\}})"
-    r"|(?P<frac>\\[dt]?frac)|(?P<sign>\\times|\\cdot|\\div|[-+*/\u00d7·÷\u2212(){}=])|(?P<other>\\\w+|\w+|<<|>>|.)",
-    re.DOTALL,
+from cooper_jax.host.negatives.equations import (
+    Chain,
+    Side,
+    Token,
+    alone,
+    chains,
+    parts,
+    percent_as_written,
+    tokens,
+    true,
+    worked,
+    worth,
 )
-_SIGNS = {r"\times": "*", r"\cdot": "*", r"\div": "/", "\u00d7": "*", "·": "*", "÷": "/", "\u2212": "-"}
+from cooper_jax.host.negatives.numerals import literals
+
+ENUMERATOR = re.compile(
+    r"(?:\b(?:step|case|part|equation|problem|example|day|week|month|year|option)\s*|\^\{?|_\{?|[\d.]:)$", re.IGNORECASE
+)
+_ENDED = re.compile(r"[.!?]\s|\n\s*\n|\n\s*\d")
+_LISTED = re.compile(r"(?:^|\n)[\s*#(]*$")
 
 
-class Token(NamedTuple):
-    """`kind` is number, frac, other, or the sign itself."""
+class Working(NamedTuple):
+    """A solution as read. `sources`: of a number's token, that of the result that it repeats; `given`: of those that
+    repeat a number of the question, its worth; `unclear`: of those that may repeat either, the result."""
 
-    kind: str
     text: str
-    start: int
-    end: int
-    value: Fraction
+    question: str
+    tokens: Sequence[Token]
+    chains: Sequence[Chain]
+    results: Mapping[int, int]
+    """Token -> its chain."""
+    within: Mapping[int, int]
+    sources: Mapping[int, int]
+    given: Mapping[int, Fraction]
+    unclear: Mapping[int, int]
+    asked: Counter[Fraction]
+    """How often the question has a number."""
+    stated: int
+    """The token of the final answer."""
+    false: int
+    """How many equations are false as they stand; nothing is carried through these."""
 
 
-class Side(NamedTuple):
-    """Tokens [first, last) of an expression."""
-
-    first: int
-    last: int
-
-
-Chain = list[Side]
-"""Expressions that the text equates, left to right."""
-
-
-def spoiled(text: str, question: str, start: int, end: int, rng: np.random.Generator) -> str | None:
-    """`text` with one intermediate result wrong and the error carried into the answer at [start, end), or None."""
-    tokens = _tokens(text)
-    chains = [c for c in _chains(tokens) if _true(c, tokens)]
-    results = {i: c for c in chains if (i := _result(c, tokens)) is not None}
-    given = {n.value for n in literals(question)}
-    sources = _sources(text, tokens, results, given, start, end)
-    stated = [i for i, t in enumerate(tokens) if t.kind == "number" and start <= t.start and t.end <= end]
-    if len(stated) != 1 or stated[0] not in sources:
+def read(text: str, question: str, start: int, end: int) -> Working | None:
+    """The working of `text`, whose final answer stands at [start, end); None if no equation arrives at that."""
+    some = tokens(text)
+    found = list(chains(some))
+    for chain in found:
+        percent_as_written(some, chain)
+    found = [c for c in found if worked(c)]
+    false = sum(not true(some, c) for c in found)
+    found = [c for c in found if true(some, c)]
+    results = {c[-1].first: n for n, c in enumerate(found) if _is_number(some, c[-1])}
+    within = {i: n for n, c in enumerate(found) for side in c for i in range(*side)}
+    stated = [i for i, t in enumerate(some) if t.kind == "number" and start <= t.start and t.end <= end]
+    if len(stated) != 1:
         return None
-    some = [i for i in results if i != sources[stated[0]] and i in sources.values()]
-    for i in rng.permutation(np.array(some, int))[:RESULTS]:
-        for _ in range(GUESSES):
-            guess = wrong(tokens[i].value, tokens[i].text, rng)
-            values = _carried(tokens, chains, results, sources, int(i), guess)
-            if values is not None and stated[0] in values:
-                return _written(text, tokens, values)
-    return None
+    asked = Counter(n.value for n in literals(question))
+    working = Working(text, question, some, found, results, within, {}, {}, {}, asked, stated[0], false)
+    working = _linked(working)
+    final = stated[0]
+    return working if final in results or final in working.sources else None
 
 
-def _tokens(text: str) -> list[Token]:
-    tokens = []
-    for found in _TOKEN.finditer(text):
-        kind, written = str(found.lastgroup), found[0]
-        if kind == "skip":
-            continue
-        if kind == "number" and len(written) > MAX_DIGITS:
-            kind = "other"
-        value = plain(written) if kind == "number" else Fraction(0)
-        kind = _SIGNS.get(written, written) if kind == "sign" else kind
-        tokens.append(Token(kind, written, *found.span(), value))
-    return tokens
+def _is_number(some: Sequence[Token], side: Side) -> bool:
+    return side.last - side.first == 1 and some[side.first].kind == "number"
 
 
-def _chains(tokens: Sequence[Token]) -> Iterator[Chain]:
-    """Runs of `a = b = ...` in which every side is an expression; of the first and the last side, what adjoins `=`."""
-    equals = [i for i, t in enumerate(tokens) if t.kind == "="]
-    chain: Chain = []
-    for n, i in enumerate(equals):
-        before = equals[n - 1] if n else -1
-        after = equals[n + 1] if n + 1 < len(equals) else len(tokens)
-        if not chain:
-            left = _ending_at(tokens, before + 1, i)
-            chain = [left] if left else []
-        middle = Side(i + 1, after)
-        if after < len(tokens) and after - i <= LONGEST and _worth(tokens, middle) is not None:
-            chain = [*chain, middle]
-            continue
-        right = _starting_at(tokens, i + 1, after)
-        if chain and right:
-            yield [*chain, right]
-        chain = []
-
-
-def _ending_at(tokens: Sequence[Token], first: int, last: int) -> Side | None:
-    """The longest expression that ends before `last`, bound to nothing in front of it."""
-    for start in range(max(first, last - LONGEST), last):
-        bound = start > 0 and _binds(tokens[start - 1], tokens[start - 1].end == tokens[start].start, ")}")
-        if not bound and _worth(tokens, Side(start, last)) is not None:
-            return Side(start, last)
-    return None
-
-
-def _starting_at(tokens: Sequence[Token], first: int, last: int) -> Side | None:
-    """The longest expression that starts at `first`, bound to nothing behind it."""
-    for end in range(min(last, first + LONGEST), first, -1):
-        bound = end < len(tokens) and _binds(tokens[end], tokens[end - 1].end == tokens[end].start, "=")
-        if not bound and _worth(tokens, Side(first, end)) is not None:
-            return Side(first, end)
-    return None
-
-
-def _binds(token: Token, touches: bool, more: str) -> bool:
-    """Whether a neighbour belongs to the expression: an operator, a power or index, a letter that touches it."""
-    if token.kind == "other":
-        return token.text in "^_!%<>" or (touches and token.text[-1].isalnum())
-    return token.kind in ("+", "-", "*", "/", "frac", "number", *more)
-
-
-def _worth(tokens: Sequence[Token], side: Side, values: Mapping[int, Fraction] = {}) -> Fraction | None:
-    """Worth of an expression with `values` in place of some of its numbers; None if it is none."""
-    reader = _Reader(tokens, side, values)
-    try:
-        worth = reader.sum()
-    except (ValueError, ZeroDivisionError):
-        return None
-    small = max(abs(worth.numerator), worth.denominator) < 10**MAX_DIGITS
-    return worth if reader.place == side.last and small else None
-
-
-class _Reader:
-    """Recursive descent over sums, products and factors. Raises ValueError where the grammar ends."""
-
-    def __init__(self, tokens: Sequence[Token], side: Side, values: Mapping[int, Fraction]) -> None:
-        self.place, self._last = side.first, side.last
-        self._tokens, self._values = tokens, values
-
-    def sum(self) -> Fraction:
-        worth = -self._product() if self._take("-") else self._product()
-        while sign := self._take("+", "-"):
-            worth += self._product() if sign == "+" else -self._product()
-        return worth
-
-    def _product(self) -> Fraction:
-        worth = self._factor()
-        while True:
-            if sign := self._take("*", "/"):
-                worth = worth * self._factor() if sign == "*" else worth / self._factor()
-            elif self._next() == "(":
-                worth *= self._factor()
-            else:
-                return worth
-
-    def _factor(self) -> Fraction:
-        if self._next() == "number":
-            self.place += 1
-            return self._values.get(self.place - 1, self._tokens[self.place - 1].value)
-        if self._take("frac"):
-            return self._within("{", "}") / self._within("{", "}")
-        return self._within("(", ")")
-
-    def _within(self, opening: str, closing: str) -> Fraction:
-        if not self._take(opening):
-            raise ValueError
-        worth = self.sum()
-        if not self._take(closing):
-            raise ValueError
-        return worth
-
-    def _next(self) -> str:
-        return self._tokens[self.place].kind if self.place < self._last else ""
-
-    def _take(self, *kinds: str) -> str:
-        kind = self._next()
-        if kind not in kinds:
-            return ""
-        self.place += 1
-        return kind
-
-
-def _true(chain: Chain, tokens: Sequence[Token]) -> bool:
-    """Whether all sides are equal and at least one is worked out."""
-    return len({_worth(tokens, side) for side in chain}) == 1 and any(side.last - side.first > 1 for side in chain)
-
-
-def _result(chain: Chain, tokens: Sequence[Token]) -> int | None:
-    """The number that a chain arrives at, if it is one."""
-    first, last = chain[-1]
-    return first if last - first == 1 and tokens[first].kind == "number" else None
-
-
-def _sources(
-    text: str,
-    tokens: Sequence[Token],
-    results: Mapping[int, Chain],
-    given: set[Fraction],
-    start: int,
-    end: int,
-) -> dict[int, int]:
-    """Number -> the latest result in front of it that it repeats. A number of the question repeats nothing, but the
-    stated answer at [start, end) always does."""
+def _linked(working: Working) -> Working:
+    """With what every number repeats."""
+    some, results, asked = working.tokens, working.results, working.asked
     sources: dict[int, int] = {}
-    latest: dict[Fraction, int] = {}
-    for i, token in enumerate(tokens):
-        if token.kind != "number":
+    given: dict[int, Fraction] = {}
+    unclear: dict[int, int] = {}
+    found: dict[Fraction, list[int]] = {}
+    last = max(results, default=-1)
+    for i, token in enumerate(some):
+        if token.kind != "number" or (enumerates(working.text, token) and i != working.stated):
             continue
-        stated = start <= token.start and token.end <= end
-        own = token.value not in given and not _ENUMERATOR.search(text[max(0, token.start - 20) : token.start])
-        if i not in results and token.value in latest and (stated or own):
-            sources[i] = latest[token.value]
+        value = token.value
+        earlier = found.setdefault(value, [])
         if i in results:
-            latest[token.value] = i
-    return sources
+            earlier.append(i)
+        elif earlier:
+            # Behind the last equation the text says what it has found.
+            behind = i > last and earlier[-1] == last and not _reckons(working, last, value)
+            sure = i == working.stated or value not in asked or behind
+            source = _which(working, i, earlier)
+            (unclear if source is None or not sure else sources)[i] = earlier[-1] if source is None else source
+        else:
+            ahead = next((j for j in results if j > i and some[j].value == value), None)
+            near = ahead is not None and not _ENDED.search(working.text, token.end, some[ahead].start)
+            near = near and ahead is not None and not _reckons(working, ahead, value)
+            if ahead is not None and i not in working.within and (near or value not in asked):
+                sources[i] = ahead
+            elif value in asked:
+                given[i] = value
+    return working._replace(sources=sources, given=given, unclear=unclear)
 
 
-_ENUMERATOR = re.compile(r"(?:\b(?:step|case|part|equation)\s*|\^\{?|_\{?)$", re.IGNORECASE)
+def _reckons(working: Working, result: int, value: Fraction) -> bool:
+    """Whether the equation that arrives at `result` reckons with `value`: 93 / 1 = 93."""
+    first = working.chains[working.results[result]][0]
+    return any(working.tokens[j].kind == "number" and working.tokens[j].value == value for j in range(*first))
 
 
-def _carried(
-    tokens: Sequence[Token],
-    chains: Sequence[Chain],
-    results: Mapping[int, Chain],
-    sources: Mapping[int, int],
-    at: int,
-    guess: Fraction,
+def _which(working: Working, i: int, earlier: Sequence[int]) -> int | None:
+    """Which of several equal results number i repeats: the first of two in an equation the first, a lone one that of
+    the step before; None if neither."""
+    n = working.within.get(i)
+    if n is None or len(earlier) == 1:
+        return earlier[-1]
+    side = next(side for side in working.chains[n] if i in range(*side))
+    value = working.tokens[i].value
+    same = [j for j in range(*side) if working.tokens[j].kind == "number" and working.tokens[j].value == value]
+    if 1 < len(same) <= len(earlier):
+        return earlier[same.index(i) - len(same)]
+    return earlier[-1] if len(same) == 1 and working.results[earlier[-1]] == n - 1 else None
+
+
+def enumerates(text: str, token: Token) -> bool:
+    """Whether a number counts steps or list items, or is part of a word."""
+    before, after = text[max(0, token.start - 20) : token.start], text[token.end : token.end + 3]
+    if (
+        ENUMERATOR.search(before)
+        or re.match(r"(?:[A-Za-z]|st|nd|rd|th)\b|:\d", after)
+        or re.search(r"[A-Za-z]$", before)
+    ):
+        return True
+    return bool(_LISTED.search(before) and re.match(r"[.):]", after))
+
+
+def carried(
+    working: Working, some: Sequence[Token], first: Mapping[int, Fraction], changed: Sequence[int] = ()
 ) -> dict[int, Fraction] | None:
-    """New values by token once the result `at` is `guess`; None where an equation cannot follow."""
-    values = {at: guess}
-    within = {i: chain for chain in chains for side in chain for i in range(*side)}
-    for i, token in enumerate(tokens):
-        if i == at or token.kind != "number":
+    """New values by token once those of `first` are as they say, and the chains `changed` have other signs, which
+    `some` has; None where an equation cannot follow."""
+    values = dict(first)
+    for n, chain in enumerate(working.chains):
+        inside = range(chain[0].first, chain[-1].last)
+        for i in inside:
+            if i not in first and working.sources.get(i) in values and i not in working.results:
+                values[i] = values[working.sources[i]]
+            if working.unclear.get(i) in values:
+                return None
+        if n not in changed and not any(i in values for i in inside):
             continue
-        if i in results and any(j in values for side in results[i][:-1] for j in range(*side)):
-            worth = _worth(tokens, results[i][0], values)
-            if worth is None:
+        if not _reworked(working, some, n, values):
+            return None
+    for i, j in working.sources.items():
+        if i not in working.within and j in values:
+            if not alone(some, i):
                 return None
-            values[i] = worth
-        elif sources.get(i) in values:
-            if i not in within and not _mentioned(tokens, i):
-                return None
-            values[i] = values[sources[i]]
-    changed = [i for i in values if values[i] != tokens[i].value]
-    fits = all(_fits(tokens[i], values[i]) for i in changed)
-    spoilt = results[at]
-    holds = all(len({_worth(tokens, side, values) for side in chain}) == 1 for chain in chains if chain is not spoilt)
-    return {i: values[i] for i in changed} if fits and holds else None
+            values[i] = values[j]
+    if any(j in values for i, j in working.unclear.items() if i not in working.within):
+        return None
+    different = {i: v for i, v in values.items() if v != working.tokens[i].value}
+    fits = all(_fits(working, i, v) for i, v in different.items())
+    return different if fits and working.stated in different else None
 
 
-def _fits(token: Token, value: Fraction) -> bool:
-    """Whether `value` can stand in the token's form: not negative, no more decimal places."""
-    return value >= 0 and (value * 10 ** len(token.text.partition(".")[2])).denominator == 1
+def _reworked(working: Working, some: Sequence[Token], n: int, values: dict[int, Fraction]) -> bool:
+    """Work a chain out again with `values`, to which what it arrives at is added; whether that is possible."""
+    chain, old = working.chains[n], working.tokens
+    new = worth(some, chain[0], values)
+    if new is None:
+        return False
+    for before, side in pairwise(chain):
+        if _is_number(old, side):
+            # What was rounded is rounded again.
+            values[side.first] = _like(new, worth(old, before), old[side.first])
+            continue
+        was, now = parts(old, before), parts(some, before, values)
+        if len(was) != len(now):
+            return False
+        became = dict(zip(was, now, strict=True))
+        for i in range(*side):
+            if old[i].kind == "number" and i not in values and old[i].value in became:
+                values[i] = became[old[i].value]
+    return true(some, chain, values)
 
 
-def _mentioned(tokens: Sequence[Token], i: int) -> bool:
-    """Whether a number outside every chain is said and not reckoned with."""
-    before, after = tokens[i - 1 : i], tokens[i + 1 : i + 2]
-    return not any(_binds(t, t.end == tokens[i].start, "(") for t in before) and not any(
-        _binds(t, tokens[i].end == t.start, "(") for t in after
-    )
+def _like(new: Fraction, was: Fraction | None, token: Token) -> Fraction:
+    places = len(token.text.partition(".")[2])
+    if was == token.value or not places:
+        return new
+    unit = Fraction(1, 10**places)
+    return round(new / token.scale / unit) * unit * token.scale
 
 
-def _written(text: str, tokens: Sequence[Token], values: Mapping[int, Fraction]) -> str:
-    for i in sorted(values, reverse=True):
-        token = tokens[i]
-        text = text[: token.start] + spelled(values[i], token.text) + text[token.end :]
-    return text
+def _fits(working: Working, i: int, value: Fraction) -> bool:
+    """Whether `value` can stand in the token's form: positive, with no more decimal places; money may have cents."""
+    token = working.tokens[i]
+    places = len(token.text.partition(".")[2])
+    if "$" in token.gap[-2:] and i not in working.given:
+        places = max(places, 2)
+    written = value / token.scale
+    return value > 0 and (written * 10**places).denominator == 1 and written < 10**9

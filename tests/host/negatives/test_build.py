@@ -196,6 +196,24 @@ def test_on_policy_negatives_are_the_best_scored_wrong_samples() -> None:
     assert slots == [None] and figures["pairs/questions_with_positive"] == 0  # no positive, no pair
 
 
+def test_false_equations_are_counted_on_either_side() -> None:
+    for right, reply, want in (
+        ("7 + 4 = 11 \\boxed{11}", "7 + 4 = 12 \\boxed{12}", (0.0, 1.0)),
+        ("7 + 5 = 11 \\boxed{11}", "7 + 5 = 12 \\boxed{12}", (1.0, 0.0)),
+        ("\\boxed{11}", "\\boxed{12}", (0.0, 0.0)),
+    ):
+        _, figures = pairs_of(Fixed(reply), Pairs(), [right, "x"])
+        record = negatives.no_counts() | figures
+        assert list(record) == list(figures) == list(negatives.no_counts())  # by place, processes add them up
+        record["pairs/valid"] *= 2  # as if another process had made a pair without any
+        negatives.shares(record)
+        got = record["pairs/false_equations_right"], record["pairs/false_equations_wrong"]
+        assert got == (want[0] / 2, want[1] / 2) and record["pairs/valid_rate"] == 2.0
+    without = negatives.no_counts() | {"pairs/slots": 4.0}
+    negatives.shares(without)
+    assert without["pairs/valid_rate"] == 0 and not any("false" in name for name in without)  # no pair, no share
+
+
 def step_of(positives: float, valid: float) -> dict[str, float]:
     return {"pairs/questions_with_positive": positives, "pairs/valid": valid}
 

@@ -12,6 +12,7 @@ from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.negatives.mathematics import MathAssistant
 from cooper_jax.host.negatives.numerals import literals
 from cooper_jax.host.negatives.places import statement
+from cooper_jax.host.negatives.unworked import everywhere
 from cooper_jax.host.negatives.wrong_answer import wrong_answer
 from cooper_jax.host.text.data import Problem
 
@@ -42,8 +43,17 @@ def rewritten(one: Request, kind: str, times: int = 30, seed: int = 0) -> list[s
     return [text for text in texts if text is not None]
 
 
+def plainly(one: Request, times: int = 30) -> list[str]:
+    """As texts are rewritten whose working cannot be followed."""
+    stated, rng = statement(one.completion, one.answer), np.random.default_rng(0)
+    assert stated
+    texts = [everywhere(one, stated, rng) for _ in range(times)]
+    assert all(texts)
+    return [text for text in texts if text]
+
+
 def test_the_changed_answer_stands_everywhere() -> None:
-    for text in rewritten(DUCKS, "answer"):
+    for text in plainly(DUCKS):
         boxed = statement(text, "")
         assert boxed and boxed.text != "18" and "18" not in re.findall(r"\d+", text), text
         assert text == DUCKS.completion.replace("18", boxed.text)  # operands, layout and final line break stand
@@ -78,8 +88,27 @@ def test_equal_spellings_change_together() -> None:
     ],
 )
 def test_operands_and_what_is_given_are_left_alone(text: str, question: str, kept: str) -> None:
-    for wrong in rewritten(request(text, question, "5"), "answer"):
+    for wrong in plainly(request(text, question, "5")):
         assert wrong.startswith(kept) and "= 5." not in wrong and "\\boxed{5}" not in wrong, wrong
+
+
+def test_a_wrong_answer_fits_the_words_around_it() -> None:
+    david = request(
+        "He did x more, x + 3 = 41. So, David did 38 more push-ups than Zachary: x = 38. \\boxed{38}",
+        "David did 3 fewer than 41 more push-ups than Zachary. How many more did he do?",
+        "38",
+    )
+    for text in plainly(david):
+        assert not re.search(r"\b38\b", text), text
+    one = request(
+        "x + 2 = 3, so there is 1 balloon more. It is \\boxed{1} balloon.", "Jake has 3 balloons, Al 2. How many?", "1"
+    )
+    for text in plainly(one):
+        assert re.search(r"there are (\d+) balloons more\. It is \\boxed\{\1\} balloons\.", text), text
+    many = request("x + 2 = 5, so it is \\boxed{3} days.", "Wait 5 days, 2 are gone. How many?", "3")
+    for text in plainly(many):
+        number = re.findall(r"boxed\{(.*)\}", text)[0]
+        assert number.isdigit() and number not in ("0", "1", "2", "5"), text
 
 
 def test_the_letter_of_a_choice() -> None:
@@ -93,41 +122,10 @@ def test_the_letter_of_a_choice() -> None:
         assert text in (want, want.replace(f"so {letter} it", "so B it"))
 
 
-def test_an_error_is_carried_through_the_equations() -> None:
-    seen = set()
-    for text in rewritten(DUCKS, "intermediate", 40):
-        numbers = re.fullmatch(
-            r"She uses 3 \+ 4 = (\d+) eggs a day\.\nShe has 16 - (\d+) = (\d+) eggs left\.\nShe makes (\d+) \* \$2 = "
-            r"\$(\d+) a day\.\n\nTherefore she makes (\d+) dollars: \$\\boxed\{(\d+)\}\$\.\n",
-            text,
-        )
-        assert numbers, text
-        used, less, left, sold, made, said, boxed = map(int, numbers.groups())
-        assert used == less and left == sold and made == said == boxed != 18
-        assert (16 - less == left) != (used == 7) and sold * 2 == made  # one slip, then sound arithmetic
-        seen.add(used != 7)
-    assert seen == {True, False}
-
-
-def test_equations_in_other_notations() -> None:
-    calculator = request(
-        "12/60 = $<<12/60=0.2>>0.2 a minute.\n50 minutes: 0.2 x 50 = $<<0.2*50=10>>10.\n#### 10", "", "10"
-    )
-    for text in rewritten(calculator, "intermediate"):
-        rate = re.findall(r"\d+\.\d", text)
-        assert len(rate) == 4 and len(set(rate)) == 1 and rate[0] != "0.2", text
-        assert text.endswith(f"#### {int(float(rate[0]) * 50 + 0.5)}")
-    latex = request("$17 - 3 = 14$, so $x = \\frac{14}{2} = 7$. Then $2(7) + 1 = 14 + 1 = 15$: \\boxed{15}", "", "15")
-    for text in rewritten(latex, "intermediate"):
-        x = int(re.findall(r"\\frac\{\d+\}\{2\} = (\d+)", text)[0])
-        assert f"$2({x}) + 1 = {2 * x} + 1 = {2 * x + 1}$: \\boxed{{{2 * x + 1}}}" in text and x != 7, text
-
-
-def test_without_equations_to_spoil_the_answer_is_changed() -> None:
+def test_without_a_step_to_set_up_otherwise_the_answer_is_changed() -> None:
     for text in (
         "Clearly it is \\boxed{12}.",
         "$y^2 = 9 + 7$ so $y = 4$ and $3y = 12$. \\boxed{12}",
-        "3 * 4 = 12 \\boxed{12}",
     ):
         for wrong in rewritten(request(text, "", "12"), "intermediate"):
             stated = statement(wrong, "")
