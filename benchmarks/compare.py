@@ -1,6 +1,10 @@
 """One GRPO step of ours, of Tunix and of TRL, side by side on this machine's CPU: `make bench`.
 
     python benchmarks/compare.py [--rounds 3] [--steps 10] [--only ours tunix] [--json OUT]
+    python benchmarks/compare.py --model models/SmolLM2-135M-Instruct --rounds 1 --steps 2
+
+The second is of a real model, in a Hugging Face folder with a chat template, ours and TRL alone. Goals are those of the
+small one.
 
 Each round runs every framework once in a process of its own, one after the other, so that a slow minute hits all; the
 figures are medians over the rounds (workload.py says what each is). Ours and Tunix write JAX's persistent cache in
@@ -29,6 +33,8 @@ TITLES = {"ours": "ours", "tunix": "Tunix", "trl": "TRL"}
 PEERS = tuple(name for name in TITLES if name != "ours")
 COMPILED = ("ours", "tunix")
 """Who compiles, by JAX, and starts faster from its cache."""
+REAL = ("ours", "trl")
+"""Who runs a model from a Hugging Face folder. Tunix knows models by name and does not read a folder's config.json."""
 
 FIGURES = {
     "step_cpu_s": "step, CPU-s",
@@ -87,31 +93,41 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--steps", type=int, default=10, help="steps counted in each run")
-    arguments.add_argument("--only", nargs="+", choices=TITLES, default=list(TITLES), help="ours and which peers")
+    arguments.add_argument(
+        "--model", default="", help="Hugging Face folder of a chat model; empty: small random weights"
+    )
+    arguments.add_argument("--only", nargs="+", choices=TITLES, help="ours and which peers")
     arguments.add_argument("--json", default="")
     given = arguments.parse_args()
     if given.rounds < 1 or given.steps < 1:
         arguments.error(f"--rounds {given.rounds} --steps {given.steps}: both must be at least 1")
     if not Path(given.json).parent.is_dir():
         arguments.error(f"--json {given.json}: no such folder")
-    names = [name for name in TITLES if name in given.only]
+    if given.model and not Path(given.model, "config.json").is_file():
+        arguments.error(f"--model {given.model}: no config.json there; give a Hugging Face folder")
+    able = REAL if given.model else tuple(TITLES)
+    if unable := set(given.only or ()) - set(able):
+        arguments.error(f"--only {' '.join(unable)} with --model: runs the small workload alone; leave it out")
+    names = [name for name in able if name in (given.only or able)]
     console = Console()
     try:
         for name in names:
             interpreter(name)
-        rounds = [measure(names, given.steps, f"round {i + 1} of {given.rounds}") for i in range(given.rounds)]
+        label = "round {} of {}".format
+        rounds = [measure(names, given, label(i + 1, given.rounds)) for i in range(given.rounds)]
     except Failed as error:
         raise SystemExit(f"error: {error}") from None
     medians = {name: median([each[name] for each in rounds]) for name in names}
     ratios = {peer: beside(medians["ours"], medians[peer]) for peer in PEERS if peer in names and "ours" in names}
-    goals = goals_beside(ratios)
-    console.print(figures_table(medians, ratios))
+    goals = [] if given.model else goals_beside(ratios)
+    console.print(figures_table(medians, ratios, given.model))
     if goals:
         console.print(goals_table(goals))
     if given.json:
         out = {
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "machine": {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count()},
+            "model": given.model,
             "rounds": rounds,
             "medians": medians,
             "ratios": ratios,
@@ -134,15 +150,15 @@ def interpreter(name: str) -> str:
     return str(python)
 
 
-def measure(names: list[str], steps: int, label: str) -> dict[str, Figures]:
+def measure(names: list[str], given: argparse.Namespace, label: str) -> dict[str, Figures]:
     """One round: the figures of each framework."""
     taken = {}
     for name in names:
         print(f"{label}: {TITLES[name]}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             cache = Path(folder, "cache")
-            figures = run(name, steps, cache)
-            again = run(name, 0, cache) if name in COMPILED else figures
+            figures = run(name, given.model, given.steps, cache)
+            again = run(name, given.model, 0, cache) if name in COMPILED else figures
         if name not in COMPILED:
             del figures["compile_s"], figures["compile_cpu_s"]
         figures |= {f"warm_{key}": again[key] for key in ("start_s", "start_cpu_s")}
@@ -150,7 +166,7 @@ def measure(names: list[str], steps: int, label: str) -> dict[str, Figures]:
     return taken
 
 
-def run(name: str, steps: int, cache: Path) -> Figures:
+def run(name: str, model: str, steps: int, cache: Path) -> Figures:
     """Run a framework's script; what it wrote. Raises Failed with the end of its output if it fails."""
     script = HERE / "step.py" if name == "ours" else HERE / "peers" / f"with_{name}.py"
     environment = {key: value for key, value in os.environ.items() if key != "JAX_COMPILATION_CACHE_DIR"}
@@ -159,7 +175,8 @@ def run(name: str, steps: int, cache: Path) -> Figures:
         environment["PYTHONPATH"] = str(HERE)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "figures.json")
-        command = [interpreter(name), script, "--steps", str(steps), "--json", out, "--cache", cache]
+        work = ["--model", model, "--steps", str(steps)]
+        command = [interpreter(name), script, *work, "--json", out, "--cache", cache]
         done = subprocess.run(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         )
@@ -191,15 +208,17 @@ def goals_beside(ratios: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
     ]
 
 
-def figures_table(medians: dict[str, Figures], ratios: dict[str, dict[str, float]]) -> Table:
+def figures_table(medians: dict[str, Figures], ratios: dict[str, dict[str, float]], model: str) -> Table:
     """Figures down, frameworks and then ours / peer across."""
     load = max(figures["load_avg"] for figures in medians.values())
     versions = {f"{name} {version}" for each in medians.values() for name, version in each["versions"].items()}
-    shown = Table(title="One GRPO step on the CPU", caption=f"load average {load:.1f}; {', '.join(sorted(versions))}")
+    title = f"One GRPO step of {Path(model).name or 'a small random model'} on the CPU"
+    shown = Table(title=title, caption=f"load average {load:.1f}; {', '.join(sorted(versions))}")
     shown.add_column("median", no_wrap=True)
-    for title in [TITLES[name] for name in medians] + [f"/ {TITLES[peer]}" for peer in ratios]:
-        shown.add_column(title, justify="right", no_wrap=True)
-    for key, title in FIGURES.items():
+    for column in [TITLES[name] for name in medians] + [f"/ {TITLES[peer]}" for peer in ratios]:
+        shown.add_column(column, justify="right", no_wrap=True)
+    measured = {key for figures in medians.values() for key in figures}
+    for key, title in ((key, title) for key, title in FIGURES.items() if key in measured):
         shown.add_row(title, *(short(of[key]) if key in of else "" for of in [*medians.values(), *ratios.values()]))
     return shown
 

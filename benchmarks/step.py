@@ -1,6 +1,6 @@
 """One GRPO step of ours on the workload that Tunix and TRL also run (see workload.py, which explains the figures).
 
-python benchmarks/step.py [--steps 10] [--json OUT] [--cache DIR]
+python benchmarks/step.py [--steps 10] [--model FOLDER] [--json OUT] [--cache DIR]
 """
 
 # ruff: noqa: E402
@@ -18,49 +18,86 @@ import jax
 import numpy as np
 
 from cooper_jax import config
-from cooper_jax.config import Config, Model, Optim, Trainee
-from cooper_jax.device import jits, keys, loading
+from cooper_jax.config import Config, Model, Optim, Prompting, Trainee
+from cooper_jax.device import jits, keys
+from cooper_jax.device.loading import for_compute
 from cooper_jax.device.state import ModelState, Prompts
+from cooper_jax.host.text import encode
+from cooper_jax.host.text.data import Problem
 from cooper_jax.mesh import sharding
 from cooper_jax.model.sample import Sampling
-from cooper_jax.run import compiled
+from cooper_jax.run import compiled, start
 
 NO_STOP = -1
+WORK: workload.Workload = GIVEN.work
+MICRO_BATCH = 8
 
 
-def comparison(steps_: int) -> Config:
-    """The workload in our configuration."""
-    model = Model(
-        vocab=workload.VOCAB,
-        width=workload.WIDTH,
-        layers=workload.LAYERS,
-        heads=workload.HEADS,
-        kv_heads=workload.KV_HEADS,
-        head_dim=workload.WIDTH // workload.HEADS,
-        hidden=workload.HIDDEN,
-        rope_theta=workload.ROPE_THETA,
-        dtype="float32",
-        remat="products",
-    )
+class Words:
+    """The tokenizer of the random model: prompts as arrays, completions as texts."""
+
+    pad_id = workload.PAD
+
+    def __init__(self, shape: workload.Shape) -> None:
+        self._words = workload.make_tokenizer(shape)
+
+    def prompts(self, texts: list[str]) -> Prompts:
+        """All of one length."""
+        token_PS = np.array([row.ids for row in self._words.encode_batch(texts)], np.int32)
+        return Prompts(token_PS, np.ones(token_PS.shape, bool))
+
+    def read(self, token_BT: np.ndarray) -> list[str]:
+        """As text."""
+        return self._words.decode_batch(token_BT)
+
+
+class Chats:
+    """The tokenizer and chat template of a folder, as a run has them."""
+
+    def __init__(self, trainee: Trainee) -> None:
+        self._own = start.tokenizer("policy", trainee, "benchmark")
+        self.pad_id = self._own.pad_id
+
+    def prompts(self, texts: list[str]) -> Prompts:
+        """Padded on the left to `prompt_len`."""
+        problems = [Problem(text, "") for text in texts]
+        return Prompts(*encode.prompts(problems, self._own, Prompting(), WORK.prompt_len))
+
+    def read(self, token_BT: np.ndarray) -> list[str]:
+        """As text."""
+        return self._own.decode_batch(token_BT.tolist())
+
+
+def trainee() -> Trainee:
+    """The policy in our configuration."""
     optim = Optim(
         lr=workload.LEARNING_RATE,
         warmup=workload.WARM_UP,
         weight_decay=workload.WEIGHT_DECAY,
         grad_clip=workload.GRAD_CLIP,
     )
+    kind, run_time = WORK.model, Model(dtype="float32", remat="products")
+    if isinstance(kind, str):
+        return start.resolve("policy", Trainee(run_time, optim, init=kind, micro_batch=MICRO_BATCH))
+    shapes = kind._asdict() | {"head_dim": kind.width // kind.heads}
+    return Trainee(replace(run_time, **shapes), optim, micro_batch=MICRO_BATCH)
+
+
+def comparison(policy: Trainee, steps_: int) -> Config:
+    """The workload in our configuration. No completion ends by itself, and all are paid for all the same."""
     return Config(
-        policy=Trainee(model, optim, micro_batch=8),
-        reward=Trainee(model),
+        policy=policy,
+        reward=Trainee(policy.model),
         steps=steps_,
         reward_source="rule",
         train_reward=False,
         rollout=config.Rollout(
-            prompts=workload.PROMPTS,
-            group=workload.GROUP,
-            prompt_len=workload.PROMPT_LEN,
-            completion_len=workload.COMPLETION_LEN,
+            prompts=WORK.prompts,
+            group=WORK.group,
+            prompt_len=WORK.prompt_len,
+            completion_len=WORK.completion_len,
         ),
-        grpo=config.GRPO(kl_weight=workload.KL_WEIGHT, clip_low=workload.CLIP, clip_high=workload.CLIP),
+        grpo=config.GRPO(kl_weight=WORK.kl_weight, clip_low=workload.CLIP, clip_high=workload.CLIP, truncated="score"),
     )
 
 
@@ -85,21 +122,20 @@ def programs(
 
 def run(cfg: Config, mesh: jax.sharding.Mesh, clock: workload.Clock) -> None:
     """All steps, read by `clock`."""
-    how = Sampling(cfg.rollout.group, cfg.rollout.completion_len, 1.0, 1.0, 0, (NO_STOP,), workload.PAD)
-    tokenizer = workload.make_tokenizer()
+    texts = Words(WORK.model) if isinstance(WORK.model, workload.Shape) else Chats(cfg.policy)
+    how = Sampling(cfg.rollout.group, cfg.rollout.completion_len, 1.0, 1.0, 0, (NO_STOP,), texts.pad_id)
     step_fns = jits.make_jits(cfg, how, mesh)
-    state = loading.init_state(cfg.policy, False, mesh, keys.key(0, keys.Use.ROLLOUT), cfg.steps)
-    reference = loading.for_compute(state.params, cfg.policy.model)
+    state = start.initial_state(cfg.policy, "policy", 0, cfg.steps, mesh)
+    reference = for_compute(state.params, cfg.policy.model) if WORK.kl_weight else None
     clock.begin()
     compiled.ahead(programs(cfg, step_fns, state, reference, mesh))
-    for step, texts in enumerate(workload.prompts(cfg.steps)):
-        token_PS = np.array([row.ids for row in tokenizer.encode_batch(texts)], np.int32)
-        prompts = sharding.put(Prompts(token_PS, np.ones(token_PS.shape, bool)), mesh)
+    for step, asked in enumerate(WORK.texts(cfg.steps)):
+        prompts = sharding.put(texts.prompts(asked), mesh)
         key = sharding.put(keys.key(0, keys.Use.ROLLOUT, step), mesh)
         with clock.phase("rollout"):
             rollout = jax.block_until_ready(step_fns.rollout(state.params, prompts, key))
-        completions = tokenizer.decode_batch(sharding.fetch(rollout.token_BT))
-        reward_B = sharding.put(np.array([workload.reward(text) for text in completions], np.float32), mesh)
+        completions = texts.read(sharding.fetch(rollout.token_BT))
+        reward_B = sharding.put(np.array([WORK.reward(text) for text in completions], np.float32), mesh)
         with clock.phase("reference"):
             batch = jax.block_until_ready(step_fns.prepare(reference, rollout))
         with clock.phase("update"):
@@ -112,8 +148,8 @@ def run(cfg: Config, mesh: jax.sharding.Mesh, clock: workload.Clock) -> None:
 
 def main() -> None:
     """Run, print the figures, and write them to `--json`."""
-    clock = workload.Clock()
-    cfg = comparison(workload.steps_in_all(GIVEN.steps))
+    clock = workload.Clock(WORK)
+    cfg = comparison(trainee(), WORK.steps_in_all(GIVEN.steps))
     mesh = sharding.make_mesh(cfg.mesh, jax.devices()[:1])
     with jax.set_mesh(mesh):
         run(cfg, mesh, clock)

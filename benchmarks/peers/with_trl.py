@@ -1,9 +1,9 @@
 """The step of workload.py as TRL's GRPOTrainer takes it: transformers' generate, torch on the CPU.
 
-    PYTHONPATH=benchmarks .bench/trl/bin/python benchmarks/peers/with_trl.py [--steps 10] [--json OUT]
+    PYTHONPATH=benchmarks .bench/trl/bin/python benchmarks/peers/with_trl.py [--steps 10] [--model FOLDER] [--json OUT]
 
-TRL does the least it can be asked for: no gradient checkpointing, one micro-batch, no logging; threads that wait sleep
-rather than spin, which would count as CPU-seconds.
+TRL does the least it can be asked for: no gradient checkpointing, one micro-batch (with a real model four, as ours), no
+logging; threads that wait sleep rather than spin, which would count as CPU-seconds.
 """
 
 # ruff: noqa: E402
@@ -24,24 +24,24 @@ import torch
 import transformers
 import trl
 from datasets import Dataset
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, TrainerCallback
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-ROWS = workload.PROMPTS * workload.GROUP
+WORK: workload.Workload = GIVEN.work
 
 
-def save_model(folder: Path) -> PreTrainedTokenizerFast:
+def save_model(shape: workload.Shape, folder: Path) -> PreTrainedTokenizerFast:
     """Random weights of Qwen2 in `folder`, where the trainer finds the policy and the reference; the tokenizer."""
     torch.manual_seed(0)
     cfg = Qwen2Config(
-        vocab_size=workload.VOCAB,
-        hidden_size=workload.WIDTH,
-        intermediate_size=workload.HIDDEN,
-        num_hidden_layers=workload.LAYERS,
-        num_attention_heads=workload.HEADS,
-        num_key_value_heads=workload.KV_HEADS,
+        vocab_size=shape.vocab,
+        hidden_size=shape.width,
+        intermediate_size=shape.hidden,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
         max_position_embeddings=256,
-        rope_parameters={"rope_type": "default", "rope_theta": workload.ROPE_THETA},
+        rope_parameters={"rope_type": "default", "rope_theta": shape.rope_theta},
         tie_word_embeddings=True,
         pad_token_id=workload.PAD,
         eos_token_id=workload.EOS,
@@ -49,7 +49,7 @@ def save_model(folder: Path) -> PreTrainedTokenizerFast:
     )
     Qwen2ForCausalLM(cfg).float().save_pretrained(folder)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=workload.make_tokenizer(),
+        tokenizer_object=workload.make_tokenizer(shape),
         pad_token="<pad>",
         eos_token="<eos>",
         unk_token="<unk>",
@@ -66,17 +66,17 @@ def configuration(folder: Path, steps: int) -> GRPOConfig:
         use_cpu=True,
         bf16=False,
         max_steps=steps,
-        per_device_train_batch_size=ROWS,
-        gradient_accumulation_steps=1,
-        num_generations=workload.GROUP,
-        max_completion_length=workload.COMPLETION_LEN,
-        generation_kwargs={"min_new_tokens": workload.COMPLETION_LEN},
+        per_device_train_batch_size=WORK.peer_rows,
+        gradient_accumulation_steps=WORK.rows // WORK.peer_rows,
+        num_generations=WORK.group,
+        max_completion_length=WORK.completion_len,
+        generation_kwargs={"min_new_tokens": WORK.completion_len},
         temperature=1.0,
         top_p=1.0,
         top_k=0,
         shuffle_dataset=False,
         num_iterations=1,
-        beta=workload.KL_WEIGHT,
+        beta=WORK.kl_weight,
         epsilon=workload.CLIP,
         loss_type="dapo",
         learning_rate=workload.LEARNING_RATE,
@@ -103,7 +103,7 @@ class Timed(GRPOTrainer):
         with self.clock.phase("rollout"):
             completions, logps = super()._generate_single_turn(*args, **kwargs)
         lengths = [len(row) for row in completions]
-        assert lengths == [workload.COMPLETION_LEN] * ROWS, lengths
+        assert lengths == [WORK.completion_len] * WORK.rows, lengths
         return completions, logps
 
     def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
@@ -133,24 +133,29 @@ class Marks(TrainerCallback):
         clock.end_step()
 
 
-def reward(completions: list[str], **_: Any) -> list[float]:
-    """Reward of decoded completions."""
-    return [workload.reward(text) for text in completions]
+def reward(completions: list[Any], **_: Any) -> list[float]:
+    """Reward of decoded completions: texts, or messages where prompts are messages."""
+    return [WORK.reward(each if isinstance(each, str) else each[0]["content"]) for each in completions]
 
 
 def main() -> None:
     """Run, print the figures, and write them to `--json`."""
-    clock = workload.Clock()
-    steps = workload.steps_in_all(GIVEN.steps)
-    rows = [{"prompt": text} for texts in workload.prompts(steps) for text in texts]
+    clock = workload.Clock(WORK)
+    steps = WORK.steps_in_all(GIVEN.steps)
+    texts = [text for texts in WORK.texts(steps) for text in texts]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tokenizer = save_model(folder)
+        if isinstance(WORK.model, str):
+            tokenizer = AutoTokenizer.from_pretrained(WORK.model, padding_side="left")
+            prompts: list[Any] = [[{"role": "user", "content": text}] for text in texts]
+        else:
+            tokenizer = save_model(WORK.model, folder)
+            prompts = texts
         trainer = Timed(
-            model=str(folder),
+            model=WORK.model if isinstance(WORK.model, str) else str(folder),
             reward_funcs=reward,
             args=configuration(folder, steps),
-            train_dataset=Dataset.from_list(rows),
+            train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in prompts]),
             processing_class=tokenizer,
         )
         trainer.clock = clock

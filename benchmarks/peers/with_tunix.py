@@ -29,6 +29,9 @@ from tunix.rl import rl_cluster
 from tunix.rl.grpo.grpo_learner import GRPOConfig, GRPOLearner
 from tunix.rl.rollout.base_rollout import RolloutConfig
 
+if GIVEN.model:
+    raise SystemExit("error: --model: Tunix runs the small workload alone")
+WORK, SHAPE = workload.SMALL, workload.SHAPE
 NO_STOP = 10**6
 """A stop token outside the vocabulary: every row runs its full length."""
 
@@ -36,14 +39,14 @@ NO_STOP = 10**6
 def make_model(mesh: jax.sharding.Mesh) -> nnx.Module:
     """Random weights of Qwen2. Tunix makes a model to load weights into, and leaves some of them zero."""
     cfg = qwen2.ModelConfig(
-        num_layers=workload.LAYERS,
-        vocab_size=workload.VOCAB,
-        embed_dim=workload.WIDTH,
-        hidden_dim=workload.HIDDEN,
-        num_heads=workload.HEADS,
-        num_kv_heads=workload.KV_HEADS,
-        head_dim=workload.WIDTH // workload.HEADS,
-        rope_theta=int(workload.ROPE_THETA),
+        num_layers=SHAPE.layers,
+        vocab_size=SHAPE.vocab,
+        embed_dim=SHAPE.width,
+        hidden_dim=SHAPE.hidden,
+        num_heads=SHAPE.heads,
+        num_kv_heads=SHAPE.kv_heads,
+        head_dim=SHAPE.width // SHAPE.heads,
+        rope_theta=int(SHAPE.rope_theta),
         norm_eps=1e-6,
         use_tied_embedding=True,
     )
@@ -63,7 +66,7 @@ def make_model(mesh: jax.sharding.Mesh) -> nnx.Module:
 def make_cluster(mesh: jax.sharding.Mesh, steps: int) -> rl_cluster.RLCluster:
     """Actor, reference and sampler."""
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=workload.make_tokenizer(), pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
+        tokenizer_object=workload.make_tokenizer(SHAPE), pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
     )
     rate = optax.schedules.warmup_constant_schedule(0.0, workload.LEARNING_RATE, workload.WARM_UP)
     optimizer = optax.chain(
@@ -78,13 +81,13 @@ def make_cluster(mesh: jax.sharding.Mesh, steps: int) -> rl_cluster.RLCluster:
             actor_optimizer=optimizer,
             eval_every_n_steps=10**9,
             max_steps=steps,
-            mini_batch_size=workload.PROMPTS,
-            train_micro_batch_size=workload.PROMPTS,
+            mini_batch_size=WORK.prompts,
+            train_micro_batch_size=WORK.prompts,
         ),
         rollout_config=RolloutConfig(
-            max_prompt_length=workload.PROMPT_LEN,
-            max_tokens_to_generate=workload.COMPLETION_LEN,
-            kv_cache_size=workload.PROMPT_LEN + workload.COMPLETION_LEN,
+            max_prompt_length=WORK.prompt_len,
+            max_tokens_to_generate=WORK.completion_len,
+            kv_cache_size=WORK.prompt_len + WORK.completion_len,
             temperature=1.0,
             top_p=1.0,
             top_k=None,
@@ -112,20 +115,20 @@ def timed(owner: Any, method: str, clock: workload.Clock, phase: str, wait: Call
 def full_length(rollout: Any) -> None:
     """Tunix has fetched the tokens by now."""
     shape = [len(row) for row in rollout.tokens]
-    assert shape == [workload.COMPLETION_LEN] * (workload.PROMPTS * workload.GROUP), shape
+    assert shape == [WORK.completion_len] * WORK.rows, shape
 
 
 def batches(steps: int, clock: workload.Clock) -> Iterator[dict[str, np.ndarray]]:
     """Training batches. The first step begins when the first is asked for."""
     clock.begin()
-    for texts in workload.prompts(steps):
+    for texts in WORK.texts(steps):
         yield {"prompts": np.array(texts)}
 
 
 def main() -> None:
     """Run, print the figures, and write them to `--json`."""
-    clock = workload.Clock()
-    steps = workload.steps_in_all(GIVEN.steps)
+    clock = workload.Clock(WORK)
+    steps = WORK.steps_in_all(GIVEN.steps)
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]).reshape(1, 1), ("fsdp", "tp"))
     cluster = make_cluster(mesh, steps)
     wait_update = lambda _: jax.block_until_ready(nnx.state(cluster.actor_trainer.model))  # noqa: E731
@@ -133,13 +136,13 @@ def main() -> None:
     timed(cluster, "get_ref_per_token_logps", clock, "reference", jax.block_until_ready)
     timed(cluster, "update_actor", clock, "update", wait_update)
     algorithm = GRPOConfig(
-        num_generations=workload.GROUP,
+        num_generations=WORK.group,
         num_iterations=1,
-        beta=workload.KL_WEIGHT,
+        beta=WORK.kl_weight,
         epsilon=workload.CLIP,
         kl_loss_mode="low_var_kl",
     )
-    reward = lambda prompts, completions, **_: [workload.reward(text) for text in completions]  # noqa: E731
+    reward = lambda prompts, completions, **_: [WORK.reward(text) for text in completions]  # noqa: E731
     learner = GRPOLearner(cluster, algorithm, reward)
     step = learner._run_global_step  # The one private name: where Tunix's own loop runs a step.
 
