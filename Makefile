@@ -1,12 +1,15 @@
 # `make demo` and `make test` need only git, make and Python >= 3.11; everything else goes into .venv.
-# `make quick` leaves out the slow tests. `make bench` also makes an environment for each peer, in .bench;
-# BENCH="--rounds 1" passes options.
+# `make quick` leaves out the slow tests. `make test-real MODELS=models DATA=data` compares real models with transformers.
+# `make bench` also makes an environment for each peer, in .bench; BENCH="--rounds 1" passes options.
 PYTHON ?= python3
 BIN := .venv/bin
 
 PEERS := $(patsubst %,.bench/%/installed,tunix trl)
 
-.PHONY: demo test quick install bench
+MODELS ?= models
+DATA ?= data
+
+.PHONY: demo test quick test-real install bench
 .DELETE_ON_ERROR:
 
 demo: install
@@ -21,6 +24,9 @@ test quick: .venv/tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal --durations 10 $(SELECTED)
+
+test-real: .venv/tested-with
+	$(BIN)/pytest -m real -rs --durations 10 --models "$(MODELS)" --data "$(DATA)" tests/test_real.py
 
 bench: install $(PEERS)
 	$(BIN)/python benchmarks/compare.py $(BENCH)

@@ -23,6 +23,7 @@ import jax
 import numpy as np
 import psutil
 import pytest
+from folders import ROOT
 from small import see_one_device
 
 from cooper_jax import config
@@ -36,9 +37,11 @@ from cooper_jax.run import compiled
 
 MOST = 2 * 2**30
 """Bytes that a process of the suite may hold."""
+MOST_REAL = 10 * 2**30
+"""With real weights, of both sides of a comparison."""
 SWEEP = 1.3 * 2**30
 """Bytes at which a process drops its compiled programs before the next test."""
-CACHE = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
+CACHE = ROOT / ".pytest_cache" / "compiled"
 
 compiled.STRICT = True
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -69,6 +72,12 @@ def tiny() -> Model:
 def one_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs see a single device."""
     see_one_device(monkeypatch)
+
+
+@pytest.fixture
+def cache_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What commands compile is kept where the suite keeps it, not in the user's home."""
+    monkeypatch.setenv("HOME", str(ROOT / ".pytest_cache"))
 
 
 @pytest.fixture
@@ -182,6 +191,25 @@ def peak() -> int:
 PEAKS = pytest.StashKey[dict[str, int]]()
 
 
+def most(config: pytest.Config) -> int:
+    """Bytes that a process may hold."""
+    return MOST_REAL if config.getoption("--models") else MOST
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cooper_jax", "tests of real weights (tests/test_real.py)")
+    group.addoption("--models", metavar="DIR", help="folder of the models that docs/models.md names")
+    group.addoption("--data", metavar="DIR", help="folder with gsm8k_test.jsonl")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of real weights are for those who name them."""
+    if not config.getoption("--models"):
+        real = [item for item in items if item.get_closest_marker("real")]
+        items[:] = [item for item in items if item not in real]
+        config.hook.pytest_deselected(items=real)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PEAKS] = {}
 
@@ -200,7 +228,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     peaks = session.config.stash[PEAKS]
     peaks.update({} if peaks else {"this process": peak()})
-    if session.exitstatus == pytest.ExitCode.OK and max(peaks.values()) > MOST:
+    if session.exitstatus == pytest.ExitCode.OK and max(peaks.values()) > most(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -208,5 +236,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """What the processes held at most."""
     peaks = config.stash[PEAKS]
     held = ", ".join(f"{name} {size / 2**30:.2f} GiB" for name, size in sorted(peaks.items()))
-    over = max(peaks.values()) > MOST
-    terminalreporter.write_line(f"memory at most: {held}" + f"; over {MOST / 2**30:.0f} GiB" * over, red=over)
+    over = max(peaks.values()) > most(config)
+    terminalreporter.write_line(f"memory at most: {held}" + f"; over {most(config) / 2**30:.0f} GiB" * over, red=over)

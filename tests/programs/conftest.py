@@ -6,18 +6,12 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from folders import ROOT, tokenizer_folder
+from folders import tokenizer_folder
 
 SIZES: dict[str, Any] = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
     "intermediate_size": 48, "initializer_range": 0.3,
 }  # fmt: skip
-
-
-@pytest.fixture
-def cache_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What these commands compile is kept where the suite keeps it, not in the user's home."""
-    monkeypatch.setenv("HOME", str(ROOT / ".pytest_cache"))
 
 
 def model_folder(folder: Path, family: str, kind: str, vocab: int, **more: Any) -> str:
