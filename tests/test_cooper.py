@@ -76,6 +76,16 @@ def test_the_chain_of_programs(started: Config, fresh_steps: None, capsys: pytes
     assert [r["temperature"] for r in results] == [1.0, 0.0]
 
 
+def test_a_run_sampled_in_turns_is_the_same_run(started: Config) -> None:
+    """Eight prompts at once, and two: every figure but the clock's."""
+    cfg = replace(started, steps=2, eval_every=0)
+    train(replace(cfg, dir=f"{cfg.dir}/once"))
+    train(replace(cfg, dir=f"{cfg.dir}/turns", rollout=replace(cfg.rollout, at_once=2)))
+    for once, turns in zip(timeless(f"{cfg.dir}/once"), timeless(f"{cfg.dir}/turns"), strict=True):
+        assert once == pytest.approx(turns, rel=1e-3, abs=1e-5)
+        assert once["rule/accuracy"] == turns["rule/accuracy"]
+
+
 def _reward_at_start(cfg: Config) -> list[np.ndarray]:
     return final_weights(replace(cfg, dir=cfg.fit.dir), "reward")
 

@@ -34,6 +34,7 @@ def test_mistakes_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_pa
             ["--rollout.group", "1"],
             "rollout.group = 1: an advantage compares a completion with its group; use 2 or more",
         ),
+        (["--rollout.at-once", "3"], "rollout.at_once = 3: must divide rollout.prompts ="),
         (["--policy.micro-batch", "48"], "policy.micro_batch = 48 does not divide the 256 rows"),
         (
             ["--policy.init", str(tmp_path / "nowhere")],

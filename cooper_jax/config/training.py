@@ -27,6 +27,10 @@ class Rollout:
     cache: Literal["compute", "int8"] = "compute"
     """Keys and values are kept in the compute type, or in int8, half of bfloat16's memory. Samples and their log-probs
     then are of the model so rounded; `policy/sampler_gap` says by how much."""
+    at_once: int = 0
+    """Prompts whose completions are sampled at one time, before the next so many: the cache of keys and values is as
+    large as theirs, and the step takes longer. The samples are the same, but for the rounding of products of other
+    shapes. 0: all prompts."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -40,11 +44,21 @@ class Rollout:
         require(self.temperature >= 0, f"rollout.temperature = {self.temperature}: must not be negative")
         require(0 < self.top_p <= 1, f"rollout.top_p = {self.top_p}: must be in (0, 1]; 1 keeps every token")
         require(self.top_k >= 0, f"rollout.top_k = {self.top_k}: must not be negative; 0 keeps every token")
+        require(
+            self.at_once >= 0 and self.prompts % (self.at_once or 1) == 0,
+            f"rollout.at_once = {self.at_once}: must divide rollout.prompts = {self.prompts}, so that all turns have "
+            "one shape; 0 samples all at once",
+        )
 
     @property
     def rows(self) -> int:
         """B = P * G."""
         return self.prompts * self.group
+
+    @property
+    def turns(self) -> int:
+        """In how many turns the prompts are sampled."""
+        return self.prompts // (self.at_once or self.prompts)
 
 
 @dataclass(frozen=True)

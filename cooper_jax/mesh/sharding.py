@@ -157,18 +157,19 @@ def share(mesh: jax.sharding.Mesh) -> Share:
     )
 
 
-def prompt_copies(prompts: int, group: int, mesh: jax.sharding.Mesh) -> int:
-    """How often each of `prompts` prompts is repeated, its `group` split among the copies, so that they can be split
-    over the mesh: 128 prompts with 8 completions each use 256 devices as 256 prompts with 4.
+def prompt_copies(prompts: int, group: int, mesh: jax.sharding.Mesh, turns: int = 1) -> int:
+    """How often each of `prompts` prompts is repeated, its `group` split among the copies, so that those of each of
+    `turns` can be split over the mesh: 128 prompts with 8 completions each use 256 devices as 256 prompts with 4.
 
     Raises UserError where no number will do.
     """
-    ways = ways_of(mesh)
-    found = next((n for n in range(1, group + 1) if group % n == 0 and prompts * n % ways == 0), 0)
+    ways, at_once = ways_of(mesh), prompts // turns
+    found = next((n for n in range(1, group + 1) if group % n == 0 and at_once * n % ways == 0), 0)
     require(
         found > 0,
-        f"rollout.prompts = {prompts} with rollout.group = {group} does not divide over the {ways} devices of mesh "
-        f"axes data x fsdp; use a multiple of {ways} prompts, or a group that divides what is missing",
+        f"rollout.{'prompts' if turns == 1 else 'at_once'} = {at_once} with rollout.group = {group} does not divide "
+        f"over the {ways} devices of mesh axes data x fsdp; use a multiple of {ways} prompts, or a group that divides "
+        "what is missing",
     )
     mine = share(mesh).rows(prompts * found) // found
     require(

@@ -40,6 +40,8 @@ class Sampling(NamedTuple):
     """Keep keys and values in int8."""
     compact: bool = True
     """Leave ended rows behind. The tokens are the same either way."""
+    turns: int = 1
+    """Sample an equal part of the prompts after the other: the cache is as large as one part's."""
 
 
 class Sampled(NamedTuple):
@@ -81,16 +83,46 @@ class _Drawn(NamedTuple):
 def sample(
     params: Params, tokens_PS: jax.Array, real_PS: jax.Array, key: jax.Array, how: Sampling, cfg: Model
 ) -> Sampled:
-    """`how.group` completions of at most `how.length` tokens for each left-padded prompt."""
-    p, g, length = tokens_PS.shape[0], how.group, how.length
-    rows, shards = p * g, sharding.row_ways()
+    """`how.group` completions of at most `how.length` tokens for each left-padded prompt. A row's noise is its own,
+    whatever turn it has."""
+    p, g, length, turns = tokens_PS.shape[0], how.group, how.length, how.turns
     # Cast and laid out for decoding once, not at every token. The prompts are still many tokens, as in training.
     params = transformer.in_compute_type(params, cfg)
-    hidden_PSD, prompt_kv = transformer.prefill(weights.laid_out(params, WEIGHT_RULES, cfg), tokens_PS, real_PS, cfg)
+    read = weights.laid_out(params, WEIGHT_RULES, cfg)
+    decoding = weights.laid_out(params, DECODE_RULES, cfg)
+    decoding |= {"blocks": transformer.as_decoded(decoding["blocks"], cfg)}
+    chance_T2B = jax.random.uniform(key, (length, 2, p * g))
+    if turns == 1:
+        return _turn(read, decoding, tokens_PS, real_PS, chance_T2B, how, cfg)
+    # Every turns-th prompt, so that each device has its part of each turn's: [turns, P / turns, ...].
+    in_turns = lambda x_PS: constrain(x_PS.reshape(-1, turns, x_PS.shape[1]).swapaxes(0, 1), "_P")  # noqa: E731
+    chance_T2Pt = jnp.moveaxis(chance_T2B.reshape(length, 2, -1, turns, g), 3, 0).reshape(turns, length, 2, -1)
+    turn = lambda part: _turn(read, decoding, *part, how, cfg)  # noqa: E731
+    drawn = jax.lax.map(turn, (in_turns(tokens_PS), in_turns(real_PS), constrain(chance_T2Pt, "___B")))
+
+    def by_row(x: jax.Array) -> jax.Array:
+        """[turns, rows of a turn, ...] -> [B, ...]."""
+        of_prompts = jnp.moveaxis(x.reshape(turns, p // turns, g, *x.shape[2:]), 0, 1)
+        return constrain(constrain(of_prompts, "P").reshape(p * g, *x.shape[2:]), "B")
+
+    return jax.tree.map(by_row, drawn)
+
+
+def _turn(
+    read: Params,
+    decoding: Params,
+    tokens_PS: jax.Array,
+    real_PS: jax.Array,
+    chance_T2B: jax.Array,
+    how: Sampling,
+    cfg: Model,
+) -> Sampled:
+    """`sample` of prompts whose completions are drawn at one time, with weights laid out to read and to decode."""
+    p, g, length = tokens_PS.shape[0], how.group, how.length
+    rows, shards = p * g, sharding.row_ways()
+    hidden_PSD, prompt_kv = transformer.prefill(read, tokens_PS, real_PS, cfg)
     as_decoded = partial(transformer.as_decoded, cfg=cfg)
-    params = weights.laid_out(params, DECODE_RULES, cfg)
-    decoding = params | {"blocks": as_decoded(params["blocks"])}
-    chance_T2WR = constrain(jax.random.uniform(key, (length, 2, rows)).reshape(length, 2, shards, -1), "__B")
+    chance_T2WR = constrain(chance_T2B.reshape(length, 2, shards, -1), "__B")
     first_PGD = constrain(jnp.broadcast_to(hidden_PSD[:, -1:], (p, g, cfg.width)), "PGD")
     going = _Going(
         place_WR=jnp.broadcast_to(jnp.arange(rows // shards)[None], (shards, rows // shards)),
@@ -105,7 +137,7 @@ def sample(
     def draw(hidden_PGD: jax.Array, going: _Going, drawn: _Drawn) -> tuple[_Going, _Drawn]:
         """The token after slot t, of every row that is going."""
         chance_2WR = jnp.take_along_axis(chance_T2WR[drawn.t + 1], going.place_WR[None], axis=-1)
-        of_rows = next_token(_logits(params, hidden_PGD, cfg)[:, None], chance_2WR.reshape(2, -1, 1), how)
+        of_rows = next_token(_logits(decoding, hidden_PGD, cfg)[:, None], chance_2WR.reshape(2, -1, 1), how)
         token_PG, logp_PG = (constrain(x_B1.reshape(going.done_PG.shape), "PG") for x_B1 in of_rows)
         token_PG = jnp.where(going.done_PG, how.pad, token_PG)
         done_PG = going.done_PG | jnp.any(token_PG[..., None] == jnp.array(how.stop)[None, None], axis=-1)

@@ -82,7 +82,7 @@ class Machine:
         """Shapes of what `put` makes of host rows."""
         return sharding.like(tree, self.mesh)
 
-    def sampling(self, group: int, temperature: float, top_p: float, top_k: int = 0) -> Sampling:
+    def sampling(self, group: int, temperature: float, top_p: float, top_k: int = 0, turns: int = 1) -> Sampling:
         """How the policy's completions are drawn, each of at most `rollout.completion_len` tokens."""
         tok = self.tokenizers["policy"]
         drawn = self.cfg.rollout
@@ -90,7 +90,8 @@ class Machine:
         self.cfg.policy.model.require_room(
             drawn.prompt_len + drawn.completion_len, "rollout.prompt_len + rollout.completion_len"
         )
-        return Sampling(group, drawn.completion_len, temperature, top_p, top_k, tok.stop_ids, tok.pad_id, int8)
+        length, stop, pad = drawn.completion_len, tok.stop_ids, tok.pad_id
+        return Sampling(group, length, temperature, top_p, top_k, stop, pad, int8, turns=turns)
 
     def fits(self, text: str) -> bool:
         """Whether the policy could have written `text`, and finished it within its limit."""

@@ -57,7 +57,7 @@ def cooper_run(cfg: Config, here: Machine) -> Run:
             'warning: grpo.ratio "sequence" (GSPO) with aggregation "token-mean": GSPO takes "sequence-mean"',
             flush=True,
         )
-    copies = sharding.prompt_copies(drawn.prompts, drawn.group, here.mesh)
+    copies = sharding.prompt_copies(drawn.prompts, drawn.group, here.mesh, drawn.turns)
     sharding.rows_divide(here.mesh, policy__micro_batch=0 if cfg.grpo.packed else cfg.policy.micro_batch)
     with hosts.together():
         replay = questions.labelled(cfg.fit.data, here) if cfg.pairs.replay and cfg.train_reward else NO_LABELS
@@ -68,7 +68,9 @@ def cooper_run(cfg: Config, here: Machine) -> Run:
         machine=here,
         copies=copies,
         jits=jits.make_jits(
-            cfg, here.sampling(drawn.group // copies, drawn.temperature, drawn.top_p, drawn.top_k), here.mesh
+            cfg,
+            here.sampling(drawn.group // copies, drawn.temperature, drawn.top_p, drawn.top_k, drawn.turns),
+            here.mesh,
         ),
         reference=None,
         verifier=here.stack.enter_context(Pool(cfg.verifier, blind)) if blind else here.verifier,

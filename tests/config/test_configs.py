@@ -47,8 +47,8 @@ def abstract_run(cfg: Config, mesh: Any) -> tuple[Run, CooperState]:
     here, drawn = machine(cfg, mesh), cfg.rollout
     policy = fresh(cfg.policy, False, cfg.steps * cfg.grpo.updates, mesh)
     reward = fresh(cfg.reward, True, cfg.steps * cfg.pairs.updates, mesh)
-    copies = sharding.prompt_copies(drawn.prompts, drawn.group, mesh)
-    how = here.sampling(drawn.group // copies, drawn.temperature, drawn.top_p, drawn.top_k)
+    copies = sharding.prompt_copies(drawn.prompts, drawn.group, mesh, drawn.turns)
+    how = here.sampling(drawn.group // copies, drawn.temperature, drawn.top_p, drawn.top_k, drawn.turns)
     frozen = partial(loading.for_compute, model=cfg.policy.model)
     run = Run(
         cfg=cfg,

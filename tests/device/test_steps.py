@@ -307,6 +307,11 @@ def test_indivisible_sizes_are_named(tiny: Model) -> None:
         config.UserError, match=r"rollout.prompts = 6 does not divide over the 4 devices .* multiple of 4"
     ):
         sharding.rows_divide(mesh, rollout__prompts=6)
+    assert sharding.prompt_copies(8, 8, mesh) == 1 and sharding.prompt_copies(8, 8, mesh, turns=4) == 2
+    with pytest.raises(
+        config.UserError, match=r"rollout.at_once = 2 with rollout.group = 3 does not divide over the 4"
+    ):
+        sharding.prompt_copies(8, 3, mesh, turns=4)
     with pytest.raises(config.UserError, match=r"3 x 2 x 1 does not use the 8 devices"):
         sharding.make_mesh(config.Mesh(3, 2, 1))
     from cooper_jax.model import weights

@@ -151,6 +151,42 @@ def test_caches_are_written_in_place(tiny: Model, group: int) -> None:
     assert 1 <= (held(1025) - held(513)) / 512 / keys_and_values < 1.15
 
 
+@pytest.mark.parametrize("axes", [config.Mesh(1, 1, 1), config.Mesh(1, 2, 1), config.Mesh(2, 2, 2)], ids=str)
+def test_turns_change_nothing(tiny: Model, rng: np.random.Generator, axes: config.Mesh) -> None:
+    """All prompts at once, in two turns and in four: the same tokens, log-probs and ends, on any mesh."""
+    cfg = replace(tiny, vocab=120)
+    params = weights.init(cfg, False, jax.random.key(0))
+    real = jnp.arange(S)[None] >= jnp.arange(16)[:, None] % 3
+    prompts = (jnp.array(rng.integers(3, cfg.vocab, (16, S))), real)
+    how = PLAIN._replace(length=24, stop=tuple(range(24)))
+    once = jax.device_get(draw(params, prompts, 1, cfg, how))
+    mesh = sharding.make_mesh(axes, jax.devices()[: axes.data * axes.fsdp * axes.tensor])
+    for turns in (2, 4):
+        with jax.set_mesh(mesh):
+            rows = jax.device_put(prompts, sharding.by_rows(mesh))
+            held = jax.device_put(params, sharding.replicated(mesh))
+            drawn = jax.device_get(draw(held, rows, 1, cfg, how._replace(turns=turns)))
+        assert_the_same(drawn, once)
+
+
+def test_the_cache_is_that_of_a_turn(tiny: Model) -> None:
+    """What a program of four turns holds beside its arguments: a quarter of the cache, which each turn takes anew."""
+    cfg = replace(tiny, head_dim=32)
+    params = jax.eval_shape(lambda: weights.init(cfg, False, jax.random.key(0)))
+    prompts = [jax.ShapeDtypeStruct((16, 512), kind) for kind in (jnp.int32, jnp.bool)]
+    cache = 16 * (512 + 8 * 1023) * 2 * cfg.layers * cfg.kv_heads * cfg.head_dim * 4
+
+    def held(turns: int) -> int:
+        how = PLAIN._replace(group=8, length=1024, turns=turns)
+        sampling = jax.jit(sample.sample, static_argnums=(4, 5))
+        memory = sampling.lower(params, *prompts, jax.random.key(0), how, cfg).compile().memory_analysis()
+        assert memory is not None
+        return memory.temp_size_in_bytes
+
+    once, two, four = map(held, (1, 2, 4))
+    assert once > cache and once - two > 0.4 * cache and two - four > 0.2 * cache
+
+
 def test_frequencies_over_a_large_vocabulary() -> None:
     """Several blocks, one of them all zeros and the last not full: 90,000 draws against their probabilities."""
     logits = jax.random.normal(jax.random.key(0), (1000,)) * 2
