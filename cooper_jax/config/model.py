@@ -115,7 +115,7 @@ RUN_TIME = ("dtype", "remat", "head_chunk")
 
 @dataclass(frozen=True)
 class Optim:
-    """AdamW with global-norm clipping; moments and weights in float32."""
+    """AdamW with global-norm clipping; weights in float32."""
 
     lr: float = 1e-6
     """Learning rate, once warmed up."""
@@ -133,6 +133,9 @@ class Optim:
     """Added to the root of the second moments."""
     grad_clip: float = 1.0
     """Greatest norm of a whole gradient; a longer one is scaled down to it."""
+    moments: Literal["float32", "bfloat16"] = "float32"
+    """Type of the first moments; bfloat16 saves two bytes a weight. The second stay in float32: at b2 = .999 a step
+    changes them by less than bfloat16's last digit, so that they would stand still."""
 
     def __post_init__(self) -> None:
         check_types(self)

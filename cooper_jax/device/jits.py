@@ -188,10 +188,10 @@ def state_shardings(trainee: Trainee, scored: bool, total: int, mesh: Mesh) -> M
 
 @cache
 def make_checksum() -> Callable[[Any], jax.Array]:
-    """Jitted uint32 sum of all bits of 32-bit arrays, each array with a weight of its own; layouts do not matter."""
+    """Jitted uint32 sum of all bits of arrays of 16 or 32 bits, each with its own weight, whatever their layout."""
 
     def total(tree: Any) -> jax.Array:
-        as_bits = lambda x: jax.lax.bitcast_convert_type(x, jnp.uint32)  # noqa: E731
+        as_bits = lambda x: jax.lax.bitcast_convert_type(x, jnp.dtype(f"uint{8 * x.dtype.itemsize}"))  # noqa: E731
         sums = [jnp.uint32(0), *(jnp.sum(as_bits(x), dtype=jnp.uint32) for x in jax.tree.leaves(tree))]
         weight_N = jnp.arange(len(sums), dtype=jnp.uint32) * 2 + 1
         return jnp.sum(weight_N * jnp.stack(sums), dtype=jnp.uint32)

@@ -1,6 +1,8 @@
 """A model's weights on the mesh: born there, read from the tensors of a Hugging Face folder, and written to one."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +14,7 @@ from cooper_jax.config import Model, Trainee
 from cooper_jax.device import jits
 from cooper_jax.device.state import ModelState
 from cooper_jax.mesh import sharding
-from cooper_jax.model import hf, weights
+from cooper_jax.model import hf, transformer, weights
 
 
 def init_state(trainee: Trainee, scored: bool, mesh: Mesh, key_data: np.ndarray, updates: int) -> ModelState:
@@ -26,6 +28,24 @@ def abstract_state(trainee: Trainee, scored: bool, mesh: Mesh, updates: int) -> 
     shapes = jax.eval_shape(jits.make_init(trainee, scored, updates, mesh), key)
     lie = lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)  # noqa: E731
     return jax.tree.map(lie, shapes, jits.state_shardings(trainee, scored, updates, mesh))
+
+
+def frozen(state: ModelState, model: Model) -> ModelState:
+    """A fresh state that will not be trained: weights in the compute type, no moments."""
+    return replace(state, params=for_compute(state.params, model), opt_state=())
+
+
+def abstract_frozen(trainee: Trainee, scored: bool, mesh: Mesh) -> ModelState:
+    """Shapes, types and shardings of a `frozen` state."""
+    like = weights.abstract(trainee.model, scored, mesh)
+    cast = jax.eval_shape(partial(transformer.in_compute_type, cfg=trainee.model), like)
+    params = jax.tree.map(lambda x, to: x.update(dtype=to.dtype), like, cast)
+    return ModelState(jax.ShapeDtypeStruct((), np.int32, sharding=sharding.replicated(mesh)), params, ())
+
+
+def in_types_of(like: Any, params: Any) -> Any:
+    """`params` in the types of the abstract tree `like`."""
+    return jax.tree.map(lambda to, x: x if x.dtype == to.dtype else x.astype(to.dtype), like, params)
 
 
 def checksum(params: Any) -> int:

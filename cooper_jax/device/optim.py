@@ -30,6 +30,7 @@ def make_optimizer(cfg: Optim, total: int) -> optax.GradientTransformation:
             cfg.eps,
             weight_decay=cfg.weight_decay,
             mask=weights.is_matrix,
+            mu_dtype=cfg.moments,
         ),
     )
 

@@ -15,7 +15,8 @@ Array = Any
 
 @struct.dataclass
 class ModelState:
-    """A trained model: float32 master weights and optimizer state."""
+    """A trained model: float32 master weights and optimizer state; or a frozen one: weights in the compute type, no
+    updates, and () for the optimizer's state."""
 
     updates: Array
     """How many it has had."""

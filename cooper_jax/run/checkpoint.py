@@ -145,10 +145,12 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
             (folder / str(step) / item).is_dir(),
             f"the checkpoint {folder / str(step)} holds no {item} model; give the directory of a run that trained one",
         )
-        _same_shapes(folder / str(step), item, like)
+        stored = _same_shapes(folder / str(step), item, like)
+        # A frozen model's are those of its compute type.
+        kept_as = jax.tree.map(lambda x, leaf: x.update(dtype=leaf.dtype), like, stored)
         args = ocp.args.PyTreeRestore(
-            {"params": like},
-            restore_args=ocp.checkpoint_utils.construct_restore_args({"params": like}),
+            {"params": kept_as},
+            restore_args=ocp.checkpoint_utils.construct_restore_args({"params": kept_as}),
             partial_restore=True,
         )
         try:
@@ -159,7 +161,7 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
     params = out[item]["params"]
     kept = out["cursor"]["checksums"][item]
     _same_sums({"params": loading.checksum(params)}, kept, folder / str(step), item)
-    return params
+    return loading.in_types_of(like, params)
 
 
 @cache
@@ -201,8 +203,8 @@ def _models(state: CooperState) -> dict[str, Any]:
     return {name: model for name, model in (("policy", state.policy), ("reward", state.reward)) if model is not None}
 
 
-def _same_shapes(checkpoint: Path, item: str, like: Any) -> None:
-    """Raise UserError naming the first weight whose shape differs, before anything is read."""
+def _same_shapes(checkpoint: Path, item: str, like: Any) -> Any:
+    """What is stored of each weight. Raises UserError naming the first whose shape differs, before anything is read."""
     try:
         with jax.transfer_guard("allow"):
             metadata = ocp.PyTreeCheckpointHandler().metadata(epath.Path(checkpoint / item))
@@ -220,6 +222,7 @@ def _same_shapes(checkpoint: Path, item: str, like: Any) -> None:
             f"the {item} in the checkpoint {checkpoint} has {name} of shape {stored.get(name)}, this configuration "
             f"wants {wanted.get(name)} (None: absent); give {item}.model the shapes it was trained with",
         )
+    return metadata.tree["params"]
 
 
 def _unreadable(checkpoint: Path, error: Exception) -> str:

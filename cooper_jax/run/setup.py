@@ -90,6 +90,7 @@ def fresh(run: Run) -> CooperState:
     reward = None
     if cfg.reward_source == "model":
         reward = initial_state(cfg.reward, "reward", cfg.seed, cfg.steps * cfg.pairs.updates, here.mesh)
+        reward = reward if cfg.train_reward else loading.frozen(reward, cfg.reward.model)
     _refer(run, policy.params)
     return CooperState(policy, reward)
 
@@ -107,6 +108,8 @@ def resumed(run: Run) -> CooperState:
     policy = loading.abstract_state(cfg.policy, False, mesh, cfg.steps * cfg.grpo.updates)
     if cfg.reward_source != "model":
         return CooperState(policy, None)
+    if not cfg.train_reward:
+        return CooperState(policy, loading.abstract_frozen(cfg.reward, True, mesh))
     return CooperState(policy, loading.abstract_state(cfg.reward, True, mesh, cfg.steps * cfg.pairs.updates))
 
 

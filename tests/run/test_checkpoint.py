@@ -12,9 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
-from runs import TOY, fails, final_weights, timeless
+from etils import epath
+from runs import TOY, fails, final_weights, said, timeless
 
 from cooper_jax import config, cooper
 from cooper_jax.config import Config, UserError
@@ -66,6 +70,44 @@ def test_resuming_gives_the_same_run_to_the_bit(started: Config, monkeypatch: py
         for item in ("policy", "reward"):
             for a, b in zip(final_weights(straight, item), final_weights(other, item), strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("arm", ["cooper", "static"])
+def test_bfloat16_on_the_devices_and_back(arm: str, started: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """First moments in bfloat16, and a frozen reward model in its compute type, without moments: a run in two parts is
+    the run in one, and what is exported is what the run computed with."""
+    half = replace(started.reward.model, dtype="bfloat16")
+    optim = replace(started.policy.optim, moments="bfloat16")
+    straight = replace(
+        started,
+        dir=f"{started.dir}/a",
+        policy=replace(started.policy, optim=optim),
+        reward=replace(started.reward, optim=optim, model=half),
+        train_reward=arm == "cooper",
+    )
+    parts = replace(straight, dir=f"{started.dir}/b")
+    train(straight)
+    train(replace(parts, steps=2))
+    train(parts)
+    assert timeless(parts.dir) == timeless(straight.dir)
+    before = final_weights(replace(straight, dir=started.fit.dir), "reward")
+    for item in ("policy", "reward"):
+        for a, b in zip(final_weights(straight, item), final_weights(parts, item), strict=True):
+            np.testing.assert_array_equal(a, b)
+    rounded = [leaf.astype(jnp.bfloat16).astype(np.float32) for leaf in before]
+    same = [np.array_equal(a, b) for a, b in zip(final_weights(straight, "reward"), rounded, strict=True)]
+    # The score head alone stays in float32.
+    assert sum(same) == (len(same) - 1 if arm == "static" else 0)
+    stored = stored_types(Path(straight.dir) / "checkpoints" / "4" / "reward")
+    assert ("opt_state" in stored) == (arm == "cooper")
+    assert stored["params"]["blocks"]["q"] == ("float32" if arm == "cooper" else "bfloat16")
+    said(capsys, "export", straight.dir, "--model", "reward", "--to", f"{started.dir}/out")
+
+
+def stored_types(item: Path) -> Any:
+    """Type of each array of a checkpoint's item."""
+    tree = ocp.PyTreeCheckpointHandler().metadata(epath.Path(item)).tree
+    return jax.tree.map(lambda leaf: str(np.dtype(leaf.dtype)), {k: v for k, v in tree.items() if v})
 
 
 def test_a_directory_keeps_to_its_settings(started: Config) -> None:
