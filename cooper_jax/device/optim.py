@@ -23,16 +23,23 @@ def make_optimizer(cfg: Optim, total: int) -> optax.GradientTransformation:
     # Updates are counted from 0; a warm-up that starts at 0 would waste the first.
     return optax.chain(
         optax.stateless(partial(_clip, limit=cfg.grad_clip)),
-        optax.adamw(
-            lambda count: rate(count + 1),
-            cfg.b1,
-            cfg.b2,
-            cfg.eps,
-            weight_decay=cfg.weight_decay,
-            mask=weights.is_matrix,
-            mu_dtype=cfg.moments,
+        optax.chain(
+            _adam(cfg),
+            optax.add_decayed_weights(cfg.weight_decay, weights.is_matrix),
+            optax.scale_by_learning_rate(lambda count: rate(count + 1)),
         ),
     )
+
+
+def _adam(cfg: Optim) -> optax.GradientTransformation:
+    """Adam whose first moments are kept in `cfg.moments` and computed in float32: in bfloat16 a b1 of .9 would be .898,
+    and the steps 1.5 % shorter."""
+    adam = optax.scale_by_adam(cfg.b1, cfg.b2, cfg.eps, mu_dtype=cfg.moments)
+
+    def update(grads: Any, state: optax.ScaleByAdamState, params: Any = None) -> Any:
+        return adam.update(grads, state._replace(mu=optax.tree.cast(state.mu, jnp.float32)), params)
+
+    return optax.GradientTransformation(adam.init, update)  # pyright: ignore[reportArgumentType]
 
 
 def _clip(grads: Any, _: Any, limit: float) -> Any:

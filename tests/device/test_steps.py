@@ -302,8 +302,8 @@ def test_the_mesh_does_not_change_the_answer(axes: config.Mesh, packed: bool, ti
 
 
 def test_first_moments_in_bfloat16(rng: np.random.Generator) -> None:
-    """The state is 10 bytes a weight and not 12, and 300 updates on noisy gradients end within 1 % of the way that the
-    weights have gone; second moments so kept would not follow gradients that become a tenth."""
+    """They and the second ones take 6 bytes a weight and not 8, and after 300 updates on noisy gradients the weights
+    are within a thousandth of the way that they have gone; with b1 rounded to bfloat16 it was 1.5 %."""
     weight = {"w": jnp.zeros((64, 64))}
     toward = {"w": jnp.array(rng.normal(size=(64, 64)), jnp.float32)}
 
@@ -321,7 +321,7 @@ def test_first_moments_in_bfloat16(rng: np.random.Generator) -> None:
     (full, wide), (half, narrow) = end("float32"), end("bfloat16")
     size = lambda state: sum(leaf.nbytes for leaf in jax.tree.leaves(state) if leaf.ndim)  # noqa: E731
     assert size(wide) == 64 * 64 * 8 and size(narrow) == 64 * 64 * 6
-    assert 0 < optax.tree.norm(jax.tree.map(jnp.subtract, full, half)) < 0.01 * optax.tree.norm(full)
+    assert 0 < optax.tree.norm(jax.tree.map(jnp.subtract, full, half)) < 1e-3 * optax.tree.norm(full)
 
 
 def test_indivisible_sizes_are_named(tiny: Model) -> None:
