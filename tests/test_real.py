@@ -66,7 +66,7 @@ def problems(request: pytest.FixtureRequest) -> list[Problem]:
 
 @pytest.fixture(scope="module", params=MODELS)
 def folder(request: pytest.FixtureRequest) -> str:
-    place = Path(request.config.getoption("--models")) / request.param
+    place = Path(request.config.getoption("--models") or "models") / request.param
     missing = [name for name in ("config.json", "tokenizer.json", "model.safetensors") if not (place / name).is_file()]
     if missing:
         source = MODELS[request.param]

@@ -97,7 +97,10 @@ def sample(
     # Every turns-th prompt, so that each device has its part of each turn's: [turns, P / turns, ...].
     in_turns = lambda x_PS: constrain(x_PS.reshape(-1, turns, x_PS.shape[1]).swapaxes(0, 1), "_P")  # noqa: E731
     chance_T2Pt = jnp.moveaxis(chance_T2B.reshape(length, 2, -1, turns, g), 3, 0).reshape(turns, length, 2, -1)
-    turn = lambda part: _turn(read, decoding, *part, how, cfg)  # noqa: E731
+
+    def turn(part: tuple[jax.Array, jax.Array, jax.Array]) -> Sampled:
+        return _turn(read, decoding, part[0], part[1], part[2], how, cfg)
+
     drawn = jax.lax.map(turn, (in_turns(tokens_PS), in_turns(real_PS), constrain(chance_T2Pt, "___B")))
 
     def by_row(x: jax.Array) -> jax.Array:

@@ -3,6 +3,7 @@ with, without weights or data."""
 
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from cooper_jax.run.setup import NO_LABELS, Labels, Machine, Run
 
 DOCS = ROOT / "docs"
 FILES = sorted((ROOT / "configs").glob("*.py"))
+SMOLLM2 = {"vocab": 49_152, "width": 576, "layers": 30, "heads": 9, "kv_heads": 3, "head_dim": 64, "hidden": 1536}
+"""Shapes that configs/first_run.py leaves to the folder."""
 NOBODY: Any = None
 """In the place of what a trace does not ask: verifier, assistant, problems."""
 
@@ -75,6 +78,10 @@ def updates(out: Any, state: ModelState) -> None:
     assert metrics["loss"].shape == ()
 
 
+def _of_smollm2(trainee: Trainee) -> Trainee:
+    return replace(trainee, model=replace(trainee.model, qkv_bias=False, **SMOLLM2))
+
+
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)
 def shipped(request: pytest.FixtureRequest) -> tuple[Config, Any]:
     """A configuration, and a mesh of its hardware in fake devices: eight, or one where it asks for one."""
@@ -83,7 +90,10 @@ def shipped(request: pytest.FixtureRequest) -> tuple[Config, Any]:
         assert said in text, f"the docstring of {request.param.name} does not say what to run and expect"
     assert "Hardware: " in text or request.param.stem == "toy"
     cfg = config.load(str(request.param))
-    one = "Hardware: one GPU" in text or request.param.stem == "toy"
+    if request.param.stem == "first_run":
+        assert not cfg.policy.model.given and not cfg.reward.model.given
+        cfg = replace(cfg, **{name: _of_smollm2(getattr(cfg, name)) for name in ("policy", "reward")})
+    one = "Hardware: one GPU" in text or request.param.stem in ("toy", "first_run")
     return cfg, sharding.make_mesh(cfg.mesh, jax.devices()[:1] if one else jax.devices())
 
 
@@ -159,7 +169,7 @@ def test_the_papers_settings() -> None:
     fit = named["verifyrm"].fit
     assert (fit.optim.lr, fit.epochs, fit.optim.weight_decay) == (2e-5, 3, 0.01)
     for name, cfg in named.items():
-        if name == "gsm8k":  # makes its own reward model, from a model of the policy's size
+        if name in ("gsm8k", "first_run"):  # make their own reward model, from a model of the policy's size
             assert cfg.reward.init == cfg.fit.dir and cfg.fit.data == f"{cfg.annotate.dir}/labels.parquet"
         elif name not in ("toy", "verifyrm"):
             assert cfg.reward.init == named["verifyrm"].fit.dir and cfg.reward.model == named["verifyrm"].reward.model
