@@ -106,7 +106,7 @@ def abstract(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Run, CooperState]:
     """What `cooper train` steps with, of models that are shapes; the built-in task's tokenizer stands for theirs."""
     drawn, models = cfg.rollout, {"policy": cfg.policy, "reward": cfg.reward}
     here = Machine(cfg, mesh, models, dict.fromkeys(models, arithmetic.Tokenizer()), NOBODY, ExitStack())
-    policy = loading.abstract_state(cfg.policy, False, mesh, cfg.steps * cfg.grpo.updates)
+    policy = loading.abstract_state(cfg.policy, False, mesh, cfg.steps * cfg.grpo.optimizer_steps)
     reward = None
     if cfg.reward_source == "model" and cfg.train_reward:
         reward = loading.abstract_state(cfg.reward, True, mesh, cfg.steps * cfg.pairs.updates)

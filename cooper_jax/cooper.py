@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from cooper_jax.config import Config
+from cooper_jax.config import Config, require
 from cooper_jax.device import keys
 from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState, ModelState, Packing, PairBatch, Prompts, Rollout
@@ -154,6 +154,12 @@ def programs(run: Run, state: CooperState) -> Programs:
     to_advantages = rollout, reward_B, packing
     advantage_PGT, _ = jax.eval_shape(fns.advantages, *to_advantages)
     batch = replace(jax.eval_shape(fns.prepare, *to_prepare), advantage_PGT=advantage_PGT)
+    minibatches = run.cfg.grpo.minibatches
+    require(
+        batch.parts % minibatches == 0,
+        f"grpo.minibatches = {minibatches} does not divide the {batch.parts} micro-batches of a step; a minibatch is "
+        "one or several of them: choose policy.micro_batch so that it does",
+    )
     to_tell = like(np.zeros(rows, np.int8)), reward_B, sharding.like_once(len(run.counted), run.machine.mesh)
     found = {"rollout": (fns.rollout, to_rollout), "policy_update": (fns.policy_update, (state.policy, batch))}
     if run.cfg.train_reward:

@@ -151,7 +151,7 @@ def test_help_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--dtype" in fails(capsys, "export", "--help", code=0)
     assert "--deadline" in fails(capsys, "verify", "--help", code=0)
     said = fails(capsys, "train", TOY, "--help", "grpo", code=0)
-    assert "--grpo.updates INT  (default: 1)" in said and "Optimizer steps on each batch (mu)" in said
+    assert "--grpo.updates INT  (default: 1)" in said and "Passes over each rollout (mu)" in said
 
 
 @pytest.mark.parametrize("program", READS)

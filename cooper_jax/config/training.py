@@ -87,7 +87,10 @@ class GRPO:
     """Completions that hit the length limit: leave them out of the loss and of the group's statistics, give them
     reward 0, or keep the reward they got."""
     updates: int = 1
-    """Optimizer steps on each batch (mu)."""
+    """Passes over each rollout (mu)."""
+    minibatches: int = 1
+    """Optimizer steps in a pass, each on its share of the micro-batches; samples and advantages are of the whole
+    rollout, and old log-probs of before the first step."""
     packed: bool = False
     """Pack prompts and completions, several to a row, in the update and the reference pass: where lengths are skewed.
     Else a prompt is computed once for its group, and completions are padded: where prompts are long."""
@@ -102,7 +105,14 @@ class GRPO:
             f"grpo.dual_clip = {self.dual_clip}: must exceed 1, or be None",
         )
         require(self.kl_weight >= 0, f"grpo.kl_weight = {self.kl_weight}: must not be negative")
-        require(self.updates >= 1, f"grpo.updates = {self.updates}: must be at least 1")
+        for name in ("updates", "minibatches"):
+            value = getattr(self, name)
+            require(value >= 1, f"grpo.{name} = {value}: must be at least 1")
+
+    @property
+    def optimizer_steps(self) -> int:
+        """Of the policy in each Cooper step."""
+        return self.updates * self.minibatches
 
 
 @dataclass(frozen=True)

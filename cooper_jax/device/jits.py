@@ -40,7 +40,7 @@ class Jits:
 
 def make_jits(cfg: Config, sampling: Sampling, mesh: Mesh) -> Jits:
     """The functions of a run. `sampling` carries the tokenizer's stop and pad ids."""
-    policy_updates = cfg.steps * cfg.grpo.updates
+    policy_updates = cfg.steps * cfg.grpo.optimizer_steps
     return Jits(
         rollout=make_rollout(cfg.policy.model, sampling, mesh),
         score=make_score(cfg.reward.model, mesh),
@@ -117,7 +117,7 @@ def make_policy_update(
 ) -> Callable[..., Any]:
     """Jitted policy update; the state is donated."""
     loss_fn = partial(updates.policy_loss, cfg=cfg, temperature=temperature, model=trainee.model)
-    return _jit_update(updates.policy_update, loss_fn, trainee, False, total, mesh)
+    return _jit_update(partial(updates.policy_update, cfg=cfg), loss_fn, trainee, False, total, mesh)
 
 
 @cache

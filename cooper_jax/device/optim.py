@@ -60,15 +60,19 @@ def accumulate(
     batch: Any,
     parts: int,
     used: int | jax.Array,
+    first: int | jax.Array = 0,
+    every: int = 1,
 ) -> tuple[Any, dict[str, jax.Array]]:
-    """Sums of the gradients and of the metrics of `loss_fn` over the first `used` of `parts` micro-batches."""
+    """Sums of the gradients and of the metrics of `loss_fn` over the first `used` of `parts` micro-batches; of these,
+    the `first` and `every`-th after it."""
     grad_fn = jax.grad(loss_fn, has_aux=True)
     if parts == 1:
         return grad_fn(params, batch)
     pieces = split(batch, parts)
-    add = lambda i, total: jax.tree.map(jnp.add, total, grad_fn(params, _piece(pieces, i)))  # noqa: E731
+    add = lambda i, total: jax.tree.map(jnp.add, total, grad_fn(params, _piece(pieces, first + i * every)))  # noqa: E731
     _, sums = jax.eval_shape(loss_fn, params, _piece(pieces, 0))
-    return jax.lax.fori_loop(0, used, add, (_zeros(params), _zeros(sums)))
+    count = used if every == 1 else (used - first + every - 1) // every
+    return jax.lax.fori_loop(0, count, add, (_zeros(params), _zeros(sums)))
 
 
 def in_parts(fn: Callable[[Any], jax.Array], batch: Any, parts: int, used: jax.Array) -> jax.Array:

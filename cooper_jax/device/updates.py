@@ -1,6 +1,7 @@
 """The losses of every trained model, each a weighted sum, and the one `update` that they share. Pure functions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,15 +29,17 @@ def update(
     optimizer: optax.GradientTransformation,
     parts: int,
     used: int | jax.Array,
+    first: int | jax.Array = 0,
+    every: int = 1,
 ) -> tuple[ModelState, Metrics]:
     """One optimizer step of either model on the weighted sum that `loss_fn` computes, over the first `used` of `parts`
-    micro-batches.
+    micro-batches; of these, the `first` and `every`-th after it.
 
     `loss_fn` gives the loss and sums of metrics; "weight" is the sum of the batch's weights, by which the metrics (not
     the loss) are divided. A batch that weighs nothing leaves the state as it was, to the bit; so does one
     whose gradient or step is not finite, which counts as `skipped`.
     """
-    grads, sums = optim.accumulate(loss_fn, state.params, batch, parts, used)
+    grads, sums = optim.accumulate(loss_fn, state.params, batch, parts, used, first, every)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     moved = ModelState(state.updates + 1, optax.apply_updates(state.params, updates), opt_state)
     weight, norm = sums.pop("weight"), optax.tree.norm(grads)
@@ -47,13 +50,35 @@ def update(
     return state, {"loss": loss, "grad_norm": norm, "skipped": 1.0 - finite, **metrics}
 
 
-def policy_update(state: ModelState, batch: PolicyBatch, **how: Any) -> tuple[ModelState, Metrics]:
-    """`update` of the policy."""
+def policy_update(state: ModelState, batch: PolicyBatch, *, cfg: config.GRPO, **how: Any) -> tuple[ModelState, Metrics]:
+    """`update` of the policy, once on each minibatch. Metrics are means over these, but what tells the trainer from the
+    sampler, which is of the first."""
     used = optim.used_parts(batch.weight_PGT > 0, batch.parts)
-    state, metrics = update(state, batch, parts=batch.parts, used=used, **how)
+    how |= {"parts": batch.parts, "used": used}
+    if cfg.minibatches == 1:
+        state, metrics = update(state, batch, **how)
+    else:
+
+        def one(state: ModelState, first: jax.Array) -> tuple[ModelState, Metrics]:
+            return update(state, _minibatch(batch, first, cfg), first=first, every=cfg.minibatches, **how)
+
+        state, each = jax.lax.scan(one, state, jnp.arange(cfg.minibatches))
+        metrics = {name: x_M[0] if name.startswith("sampler") else jnp.mean(x_M) for name, x_M in each.items()}
+        metrics["skipped"] = jnp.sum(each["skipped"])
     held = jnp.sum(batch.segment_PGT > 0) + jnp.sum(batch.prompt_real_PS)
     slots = (batch.segment_PGT.size + batch.prompt_real_PS.size) / batch.parts * used
     return state, metrics | {"slots_filled": held / jnp.maximum(slots, 1.0)}
+
+
+def _minibatch(batch: PolicyBatch, first: jax.Array, cfg: config.GRPO) -> PolicyBatch:
+    """The batch with weight on the `first` micro-batch and every `cfg.minibatches`-th after it alone, as if these were
+    all (of Dr. GRPO, whose divisor is a constant: of an equal share)."""
+    whole = batch.weight_PGT
+    mine_N = jnp.arange(batch.parts) % cfg.minibatches == first
+    own = jnp.where(mine_N[None, :, None, None], optim.split(whole, batch.parts), 0.0).reshape(whole.shape)
+    total = jnp.sum(own)
+    up = cfg.minibatches if cfg.aggregation == "dr-grpo" else jnp.sum(whole) / jnp.where(total > 0, total, 1.0)
+    return replace(batch, weight_PGT=own * up)
 
 
 def policy_loss(

@@ -86,7 +86,7 @@ def cooper_run(cfg: Config, here: Machine) -> Run:
 def fresh(run: Run) -> CooperState:
     """The first states of both models. The reference is a copy of the policy's weights, whose buffers are donated."""
     cfg, here = run.cfg, run.machine
-    policy = initial_state(cfg.policy, "policy", cfg.seed, cfg.steps * cfg.grpo.updates, here.mesh)
+    policy = initial_state(cfg.policy, "policy", cfg.seed, cfg.steps * cfg.grpo.optimizer_steps, here.mesh)
     reward = None
     if cfg.reward_source == "model":
         reward = initial_state(cfg.reward, "reward", cfg.seed, cfg.steps * cfg.pairs.updates, here.mesh)
@@ -105,7 +105,7 @@ def resumed(run: Run) -> CooperState:
             "back to continue (a run without the penalty, grpo.kl_weight = 0, needs them at its start alone)",
         )
         _refer(run, start.initial_params(cfg.policy, cfg.seed, mesh))
-    policy = loading.abstract_state(cfg.policy, False, mesh, cfg.steps * cfg.grpo.updates)
+    policy = loading.abstract_state(cfg.policy, False, mesh, cfg.steps * cfg.grpo.optimizer_steps)
     if cfg.reward_source != "model":
         return CooperState(policy, None)
     if not cfg.train_reward:

@@ -48,7 +48,7 @@ def fresh(trainee: Trainee, scored: bool, updates: int, mesh: Any) -> ModelState
 def abstract_run(cfg: Config, mesh: Any) -> tuple[Run, CooperState]:
     """What `cooper train` steps with, of models that are shapes."""
     here, drawn = machine(cfg, mesh), cfg.rollout
-    policy = fresh(cfg.policy, False, cfg.steps * cfg.grpo.updates, mesh)
+    policy = fresh(cfg.policy, False, cfg.steps * cfg.grpo.optimizer_steps, mesh)
     reward = fresh(cfg.reward, True, cfg.steps * cfg.pairs.updates, mesh)
     copies = sharding.prompt_copies(drawn.prompts, drawn.group, mesh, drawn.turns)
     how = here.sampling(drawn.group // copies, drawn.temperature, drawn.top_p, drawn.top_k, drawn.turns)

@@ -18,6 +18,7 @@ from cooper_jax.host.text import packing
 from cooper_jax.mesh import sharding
 from cooper_jax.model import heads, transformer
 from cooper_jax.model.sample import Sampling
+from cooper_jax.rl import grpo
 
 HOW = Sampling(group=G, length=T, temperature=1.0, top_p=1.0, top_k=0, stop=tuple(range(20)), pad=0)
 
@@ -82,6 +83,39 @@ def test_micro_batches_change_nothing(tiny: Model, mesh: jax.sharding.Mesh, rng:
         close(whole[1], cut[1], atol=1e-5)
         # Adam's first step is a sign: compare what it is the sign of.
         close(whole[0].opt_state, cut[0].opt_state)
+
+
+@pytest.mark.parametrize("aggregation", ["token-mean", "sequence-mean", "dr-grpo"])
+def test_minibatches_are_updates_one_after_the_other(
+    aggregation: Literal["token-mean", "sequence-mean", "dr-grpo"],
+    tiny: Model,
+    mesh: jax.sharding.Mesh,
+    rng: np.random.Generator,
+) -> None:
+    """Of two, the first is the micro-batches 0 and 2 alone, the second 1 and 3; each weighed as if it were all."""
+    # Adam's step is a sign where its eps is small; with a large one it is the gradient's size.
+    batch, trained = policy_batch(rng, tiny.vocab), Trainee(tiny, Optim(lr=1.0, warmup=0, eps=1.0))
+    cfg = GRPO(aggregation=aggregation)
+    rows = batch.real_PGT.reshape(P * G, T)
+    weigh = lambda real: np.asarray(grpo.token_weights(jnp.asarray(real), jnp.ones(len(real), bool), cfg))  # noqa: E731
+    batch = replace(batch, weight_PGT=weigh(rows).reshape(P, G, T), parts=4)
+    start = loading.init_state(trained, False, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
+    once = jits.make_policy_update(trained, cfg, 1.0, 10, mesh)
+    by_hand, seen = jax.tree.map(jnp.copy, start), []
+    for first in (0, 1):
+        own = jax.tree.map(lambda x, first=first: x[first::2], replace(batch, parts=2))
+        alone = own.real_PGT.reshape(-1, T)
+        own = replace(own, weight_PGT=weigh(alone).reshape(own.real_PGT.shape))
+        by_hand, metrics = run(once, by_hand, own, mesh)
+        seen.append(metrics)
+    twice = jits.make_policy_update(trained, replace(cfg, minibatches=2), 1.0, 10, mesh)
+    moved, metrics = run(twice, start, batch, mesh)
+    assert int(moved.updates) == 2
+    close(moved.opt_state, by_hand.opt_state)
+    close(moved.params, by_hand.params, atol=1e-5)
+    for name in ("loss", "entropy", "clip_fraction", "grad_norm"):
+        np.testing.assert_allclose(metrics[name], np.mean([m[name] for m in seen]), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(metrics["sampler_gap"], seen[0]["sampler_gap"], rtol=1e-5)
 
 
 def test_padding_cannot_change_a_loss(tiny: Model, mesh: jax.sharding.Mesh) -> None:
