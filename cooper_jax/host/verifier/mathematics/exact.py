@@ -1,6 +1,6 @@
 """Tier 1: two answers compared exactly. True: proved equal; False: proved or clearly different; None: neither.
 
-Decimals are exact numbers: 0.5 is 1/2, 0.33 is not 1/3, 3.14 is not pi. A decimal of twelve significant digits or more
+Decimals are exact numbers: 0.5 is 1/2, 0.33 is not 1/3, 3.14 is not pi. A decimal of nine significant digits or more
 that rounds a number without a finite decimal is that number as a computer prints it, and equal. A shorter rounding, of
 three digits or more, is neither equal nor different: whether it will do is the question's to say.
 """

@@ -7,8 +7,8 @@ from cooper_jax.host.verifier.mathematics.algebra.ratio import Ratio, number
 from cooper_jax.host.verifier.mathematics.answers.kinds import Value
 from cooper_jax.host.verifier.mathematics.comparison.three import Decide
 
-PRINTED = 12
-"""Digits of a decimal that counts as the number it rounds."""
+PRINTED = 9
+"""Digits of a decimal that counts as the number it rounds: data sets print 1/12 as 0.0833333333."""
 
 ROUNDED = 3
 """Digits of one that leaves the matter open."""
@@ -59,10 +59,10 @@ def rounds(decimal: Value, other: Value) -> bool | None:
     finite = other.ratio.rational
     if finite is not None and not finite % decimal.step:
         return False  # As many digits would have stated it exactly.
-    if finite is not None and _decimals(finite):
-        return None if decimal.digits >= ROUNDED else False
     # Rounded, or cut off: floating point prints 2/3 as 0.6666666666666666.
     nearest = 2 * abs(value - exact) <= real(number(decimal.step)) or abs(value) < abs(exact)
+    if finite is not None and _decimals(finite) and _digits(finite) not in DOUBLE:
+        return None if decimal.digits >= ROUNDED else False
     if decimal.digits >= PRINTED and nearest:
         return True
     return None if decimal.digits >= ROUNDED else False
