@@ -26,7 +26,7 @@ from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
 from cooper_jax.mesh import hosts
 from cooper_jax.programs.annotate import annotate
 from cooper_jax.programs.demo import ARMS
-from cooper_jax.programs.evaluate import measure
+from cooper_jax.programs.evaluate import evaluate
 from cooper_jax.programs.export import Export, export
 from cooper_jax.programs.fit_reward import fit_reward
 from cooper_jax.programs.score import Score, score
@@ -101,7 +101,9 @@ def whole(out: Path, order: str = "") -> None:
     fit_reward(cfg)
     for arm, choices in ARMS.items():
         cooper.train(replace(cfg, dir=str(out / arm), **choices))
-    evaluated = measure(cfg, cfg.dir)
+    evaluated = evaluate(cfg).figures
+    written = (Path(cfg.dir) / "evaluation.parquet").stat().st_mtime_ns
+    kept = evaluate(cfg).figures == evaluated and (Path(cfg.dir) / "evaluation.parquet").stat().st_mtime_ns == written
     export(Export(out / "cooper", "policy", out / "policy"))
     rows = out / "rows.jsonl"
     with hosts.together():
@@ -109,8 +111,8 @@ def whole(out: Path, order: str = "") -> None:
         if hosts.is_main():
             rows.write_text("".join(json.dumps(row) + "\n" for row in asked))
     scored = score(Score(str(out / "cooper"), rows, out / "scores.jsonl"))
+    told = {"evaluated": evaluated, "kept": hosts.gather(kept), "scored": scored.figures.tolist()}
     if hosts.is_main():
-        told = {"evaluated": list(evaluated.values()), "scored": scored.figures.tolist()}
         (out / "figures.json").write_text(json.dumps(told))
 
 

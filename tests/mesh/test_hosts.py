@@ -81,6 +81,7 @@ def test_two_processes_are_one(one: Path, two: tuple[Path, str]) -> None:
     assert labels[0] == labels[1]
     figures = [json.loads((folder / "figures.json").read_text()) for folder in (one, out)]
     assert figures[0]["evaluated"] == figures[1]["evaluated"]
+    assert (figures[0]["kept"], figures[1]["kept"]) == ([True], [True, True])  # asked again, nothing is done again
     np.testing.assert_allclose(figures[0]["scored"], figures[1]["scored"], rtol=1e-3, atol=1e-5)
     assert "pairs/style_accuracy" in timeless(str(out / "cooper"))[-1]
 
