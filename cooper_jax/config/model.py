@@ -34,7 +34,8 @@ class RopeScaling:
 class Model:
     """Shapes of the decoder. The same decoder serves the built-in task, Qwen2, Qwen3 and Llama 3.
 
-    Without shapes, everything but `dtype`, `remat` and `head_chunk` is read from the folder in `init`.
+    Without shapes, everything but `dtype`, `remat` and `head_chunk` is read from the folder in `init`. Where shapes are
+    given, the other defaults are Qwen2's.
     """
 
     vocab: int = 0

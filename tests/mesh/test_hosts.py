@@ -40,7 +40,7 @@ def started(what: str, out: Path, *rest: str, processes: int = 2, **env: str) ->
 
 def ended(process: subprocess.Popen[str], code: int = 0) -> str:
     """What it said; it must end with `code`."""
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == code, said
     return said
 
