@@ -51,10 +51,13 @@ def _cased(word: str, like: str) -> str:
     return word.capitalize() if like[0].isupper() else word
 
 
-_NUMERAL = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
-)  # fmt: skip
+_UNITS = "one two three four five six seven eight nine".split()  # noqa: SIM905
+_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()  # noqa: SIM905
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
+_WORTH = {word: n for n, word in enumerate((*_UNITS, *_TEENS), 1)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+_IN_WORDS = re.compile(
+    rf"\b(?:({'|'.join(_TENS)})(?:[- ]({'|'.join(_UNITS)}))?|({'|'.join(_UNITS[1:] + _TEENS)}))\b", re.IGNORECASE
+)
 
 
 _MEANT = {
@@ -68,15 +71,13 @@ _MEANT = {
 
 def meant(text: str, number: Fraction) -> bool:
     """Whether words of `text` may mean a number that is written in digits beside them: half of it / 2."""
-    if number.denominator != 1:
-        return False
-    known = _MEANT.get(int(number))
-    return in_words(text, int(number)) or bool(known and re.search(rf"\b(?:{known})(?!\w)", text, re.IGNORECASE))
+    known = _MEANT.get(int(number)) if number.denominator == 1 else None
+    return bool(known and re.search(rf"\b(?:{known})(?!\w)", text, re.IGNORECASE))
 
 
-def in_words(text: str, number: int) -> bool:
-    """Whether `text` has a number, from two, in words too."""
-    return 2 <= number < len(_NUMERAL) and bool(re.search(rf"\b{_NUMERAL[number]}\b", text, re.IGNORECASE))
+def in_words(text: str) -> list[Fraction]:
+    """The numbers from 2 to 99 that `text` has in words: twenty-six."""
+    return [Fraction(sum(_WORTH[word.lower()] for word in found if word)) for found in _IN_WORDS.findall(text)]
 
 
 _DRESS = r"(?:[ }$*]|\\[),;:! ]|\\(?:text|mathrm|textbf)\s*\{)*"

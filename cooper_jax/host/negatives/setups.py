@@ -217,7 +217,8 @@ def _given(working: Working) -> Iterator[tuple[Fraction, list[int]]]:
         results = any(some[j].value == value for j in working.results)
         used = any(i in working.within for i in places)
         used = used and all(i in working.within or alone(some, i) or _repeated(some, i) for i in places)
-        clear = not meant(f"{working.question} {working.text}", value) and not any(some[i].scale != 1 for i in places)
+        clear = not meant(f"{working.question} {working.text}", value) and value not in in_words(working.text)
+        clear = clear and not any(some[i].scale != 1 for i in places)
         if count == 1 and used and clear and not results:
             yield value, places
 
@@ -294,7 +295,7 @@ def _spelt(working: Working, i: int, value: Fraction) -> list[Edit] | None:
     """Edits that put `value` at token i, in language; None where its words would no longer fit."""
     token, text = working.tokens[i], working.text
     written, was = value / token.scale, token.value / token.scale
-    if was.denominator == 1 and in_words(text, int(was)) and not in_words(working.question, int(was)):
+    if was in in_words(text) and was not in in_words(working.question):
         return None
     like = token.text
     if written.denominator != 1 and "." not in like:

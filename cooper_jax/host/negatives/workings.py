@@ -26,6 +26,7 @@ from cooper_jax.host.negatives.equations import (
     worked,
     worth,
 )
+from cooper_jax.host.negatives.language import in_words
 from cooper_jax.host.negatives.numerals import literals
 
 ENUMERATOR = re.compile(
@@ -71,7 +72,7 @@ def read(text: str, question: str, start: int, end: int) -> Working | None:
     stated = [i for i, t in enumerate(some) if t.kind == "number" and start <= t.start and t.end <= end]
     if len(stated) != 1:
         return None
-    asked = Counter(n.value for n in literals(question))
+    asked = Counter([*(n.value for n in literals(question)), *in_words(question)])
     working = Working(text, question, some, found, results, within, {}, {}, {}, asked, stated[0], false)
     working = _linked(working)
     final = stated[0]

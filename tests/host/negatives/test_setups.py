@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cooper_jax.host.negatives.equations import chains, false_equation, tokens, worked
-from cooper_jax.host.negatives.language import no_longer_one, other_operation
+from cooper_jax.host.negatives.language import in_words, no_longer_one, other_operation
 from cooper_jax.host.negatives.places import statement
 from cooper_jax.host.negatives.setups import slipped
 from cooper_jax.host.verifier.rule import verify
@@ -31,6 +31,11 @@ TEXTS = {
         "31",
         "1. Subtract the number of snakes hiding from the number of snakes.\n\nThe cage had 95 snakes, 64 were "
         "hiding:\n\\[ 95 - 64 = 31 \\]\nThe number of snakes not hiding is \\(\\boxed{31}\\).",
+    ),
+    "numerals": (
+        "Maria had twenty-five pieces of gum. Tommy gave her sixteen more. How many pieces does Maria have now?",
+        "41",
+        "Maria starts with 25 pieces, and Tommy gives her 16:\n\\[ 25 + 16 = 41 \\]\nMaria has \\(\\boxed{41}\\) pieces.",
     ),
     "prose": (
         "Natalia sold clips to 48 friends in April, and half as many in May. How many in all?",
@@ -210,3 +215,11 @@ def test_one_and_many() -> None:
     assert no_longer_one(text, 9, 10, "three apples") == [(11, 16, "apples"), (6, 8, "are")]
     assert no_longer_one(text, 32, 33, "many baskets") == [(35, 41, "baskets")]
     assert no_longer_one(text, 43, 44, text) is None
+
+
+def test_a_number_that_the_question_has_in_words_is_misread() -> None:
+    question, answer, text = TEXTS["numerals"]
+    at = text.rindex(answer)
+    made = [slipped(text, question, at, at + 2, True, np.random.default_rng(seed)) for seed in range(20)]
+    assert any(x and "+" in x and "25 + 16" not in x and not false_equation(x) for x in made)
+    assert in_words("Twenty-six, sixty two and six; one another, often") == [26, 62, 6]
