@@ -35,7 +35,7 @@ TEXTS = {
     "numerals": (
         "Maria had twenty-five pieces of gum. Tommy gave her sixteen more. How many pieces does Maria have now?",
         "41",
-        "Maria starts with 25 pieces, and Tommy gives her 16:\n\\[ 25 + 16 = 41 \\]\nMaria has \\(\\boxed{41}\\) pieces.",
+        "She has 25 pieces, and Tommy gives her 16:\n\\[ 25 + 16 = 41 \\]\nMaria has \\(\\boxed{41}\\) pieces.",
     ),
     "prose": (
         "Natalia sold clips to 48 friends in April, and half as many in May. How many in all?",
