@@ -23,7 +23,7 @@ from cooper_jax.host.text import data
 from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import Verdict
 from cooper_jax.mesh import hosts
-from cooper_jax.run import directory, machine, questions, start
+from cooper_jax.run import directory, machine, progress, questions, start
 from cooper_jax.run.directory import Result
 from cooper_jax.run.frozen import MeshJudge, frozen_model
 from cooper_jax.run.machine import Machine
@@ -191,10 +191,10 @@ def _sample(cfg: Config, here: Machine) -> list[Row]:
     order = keys.generator(cfg.seed, Use.ANNOTATE_ORDER).permutation(len(source))
     problems = [source[order[i % len(source)]] for i in range(cfg.annotate.completions)]
     sampler = Sampler(here, 1, cfg.annotate.temperature, cfg.rollout.top_p, Use.ANNOTATE)
-    drawn = [
-        (place, c.text, c.finished)
-        for places, some in sampler.batches(params, problems)
-        for place, c in zip(places, some, strict=True)
-    ]
+    drawn = []
+    with progress.shown("samples", len(problems), "completions") as note:
+        for number, (places, some) in enumerate(sampler.batches(params, problems), 1):
+            drawn += [(place, c.text, c.finished) for place, c in zip(places, some, strict=True)]
+            note(min(number * cfg.evaluation.batch, len(problems)))
     everything = sorted(tuple(row) for some in hosts.gather(drawn) for row in some)
     return [Row(problems[place], text, finished) for place, text, finished in everything]
