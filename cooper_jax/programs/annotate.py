@@ -172,6 +172,12 @@ def _judge(here: Machine, stack: ExitStack) -> Judge:
 
 
 def _show(figures: dict[str, Any]) -> None:
+    if figures["judge"] == judge.RULE_ALONE:
+        right, wrong = figures["kept_right"], figures["kept_wrong"]
+        print(
+            f"kept {figures['kept']} of {figures['rows']} completions: {right} right, {wrong} wrong, by the rule alone"
+        )
+        return
     others = sorted({cell["judge"] for cell in figures["cells"]})
     counts = {(cell["rule"], cell["judge"]): cell["count"] for cell in figures["cells"]}
     agreement = "" if figures["agreement"] is None else f", agreement {figures['agreement']:.3f}"

@@ -104,7 +104,7 @@ def test_a_label_that_is_missing_is_said(
     assert (f"no completion is labelled {missing}" in said) == bool(missing) == ("warning" in said)
 
 
-def test_the_rule_alone_may_label(tmp_path: Path) -> None:
+def test_the_rule_alone_may_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
         {"question": "1+1?", "reference_answer": "2", "completion": completion}
         for completion in (r"\boxed{2}", r"\boxed{3}", r"\boxed{2.0}", "no answer")
@@ -116,4 +116,5 @@ def test_the_rule_alone_may_label(tmp_path: Path) -> None:
     assert [(row["row"], row["label"]) for row in kept] == [(0, 1), (1, 0), (2, 1), (3, 0)]
     assert {row["judged_by"] for row in kept} == {"none, the rule alone"}
     assert figures["dropped_rule_unknown"] == 1
+    assert "kept 4 of 5 completions: 2 right, 2 wrong, by the rule alone" in capsys.readouterr().out
     assert figures["agreement"] is None and figures["kappa"] is None
