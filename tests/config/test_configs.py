@@ -16,7 +16,7 @@ from folders import ROOT
 from jaxprs import made
 
 from cooper_jax import config, cooper
-from cooper_jax.config import Config, Trainee
+from cooper_jax.config import Config, Trainee, UserError
 from cooper_jax.device import jits, loading
 from cooper_jax.device.state import CooperState, ModelState
 from cooper_jax.host import arithmetic
@@ -124,6 +124,15 @@ def test_a_whole_step_is_traced(shipped: tuple[Config, Any]) -> None:
         most = max((x.size // model.vocab for x in logits), default=0)
         assert most <= max(model.head_chunk, rows) < batch.token_PGT.size, (name, most)
         assert logits or run.reference is None
+
+
+def test_minibatches_are_whole_micro_batches() -> None:
+    toy = config.load(config.builtin("toy.py"))
+    mesh = sharding.make_mesh(toy.mesh, jax.devices()[:1])
+    with jax.set_mesh(mesh):
+        run, state = abstract_run(replace(toy, grpo=replace(toy.grpo, minibatches=3)), mesh)
+        with pytest.raises(UserError, match=r"grpo.minibatches = 3 does not divide the 4 micro-batches of a step"):
+            cooper.programs(run, state)
 
 
 def test_fitting_the_reward_model_is_traced(shipped: tuple[Config, Any]) -> None:
