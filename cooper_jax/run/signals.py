@@ -75,8 +75,8 @@ def heeded(end: Callable[[], Any]) -> Iterator[None]:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before, shown = signal.set_wakeup_fd(writing, warn_on_full_buffer=False), sys.unraisablehook
-    # What has swallowed it says so.
-    sys.unraisablehook = lambda args: None if args.exc_type is KeyboardInterrupt else shown(args)
+    quiet = lambda args: None if args.exc_type is KeyboardInterrupt else shown(args)  # noqa: E731
+    sys.unraisablehook = quiet  # What has swallowed it says so.
     signal.signal(signal.SIGINT, interrupt)
     threading.Thread(target=_look_on, args=(reading, end), name="Ctrl-C", daemon=True).start()
     try:
@@ -88,7 +88,8 @@ def heeded(end: Callable[[], Any]) -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.set_wakeup_fd(before)
-        sys.unraisablehook = shown
+        if sys.unraisablehook is quiet:  # One that the body has put over it is of threads that outlive the body.
+            sys.unraisablehook = shown
         os.close(writing)
 
 

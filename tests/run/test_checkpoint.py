@@ -144,6 +144,25 @@ def test_a_damaged_checkpoint_is_an_error(started: Config) -> None:
     assert "Traceback" not in done.stderr
 
 
+LATE = """import asyncio, signal
+from cooper_jax.run import checkpoint, signals
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with signals.heeded(lambda: None):
+    checkpoint._hush()
+loop = asyncio.new_event_loop()
+loop.close()
+class Reading:
+    def __del__(self):
+        loop.call_soon_threadsafe(print)
+Reading()
+print("done")"""
+
+
+def test_what_threads_of_orbax_say_after_the_program_is_not_shown() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
 def test_no_space_left(started: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk: one message, the last whole checkpoint stands, and the run can go on."""
     train(replace(started, steps=2))
