@@ -158,8 +158,11 @@ def _others() -> Any:
 def _run(name: str, command: Command, args: list[str]) -> None:
     import tyro
 
+    from cooper_jax import config
+
     path = args[0] if args and not args[0].startswith("-") else ""
-    if name == "annotate" and path.endswith((".jsonl", ".parquet")):
+    of_rows = path.endswith((".jsonl", ".parquet")) or (path != "" and config.path(path).is_dir())
+    if name == "annotate" and of_rows:
         annotate = import_module("cooper_jax.programs.annotate")
         of_file = tyro.cli(annotate.FromFile, args=args[1:], prog="cooper annotate IN", description=command.help)
         return annotate.annotate_file(path, of_file)

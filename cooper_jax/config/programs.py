@@ -54,8 +54,8 @@ class Annotate:
     dir: str = "runs/labels"
     """Directory of labels.parquet and the reports; running again continues it."""
     rows: str = ""
-    """JSONL or parquet with the columns question, reference_answer, completion and, if some were cut off, finished;
-    empty: sampled from the policy."""
+    """JSONL or parquet with the columns question, reference_answer, completion and, if some were cut off, finished; or
+    what `cooper evaluate` has written; or a folder of such files. Empty: sampled from the policy."""
     completions: int = 1000
     """How many are sampled."""
     temperature: float = 1.0

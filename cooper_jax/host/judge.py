@@ -129,8 +129,10 @@ def echo(verdicts: Sequence[Verdict]) -> list[Opinion | None]:
 
 
 def read_rows(path: str) -> list[Row]:
-    """Completions to be labelled, from JSON or parquet with the columns question, reference_answer (or gold),
-    completion and, optionally, finished. Raises UserError naming file, line and rule."""
+    """Completions to be labelled, as `benchmarks.completions`; a row may say whether its text `finished`.
+
+    Raises UserError naming file, line and rule.
+    """
     found = []
     for place, problem, completion, row in benchmarks.completions(path):
         finished = row.get("finished", True)

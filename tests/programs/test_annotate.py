@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fake_server import FakeServer, says, status
@@ -118,3 +119,22 @@ def test_the_rule_alone_may_label(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert figures["dropped_rule_unknown"] == 1
     assert "kept 4 of 5 completions: 2 right, 2 wrong, by the rule alone" in capsys.readouterr().out
     assert figures["agreement"] is None and figures["kappa"] is None
+
+
+def test_a_folder_of_evaluations_is_read(tmp_path: Path) -> None:
+    """What several models said, as `cooper evaluate` writes it: every completion of every row, cut ones as cut."""
+    several = {"completions": [r"\boxed{2}", r"\boxed{3}"], "finished": [True, False], "accuracy": 0.5}
+    (folder := tmp_path / "evaluations").mkdir()
+    question = {"question": "1+1?", "reference_answer": "2"}
+    pq.write_table(pa.Table.from_pylist([question | several] * 2), folder / "b.parquet")
+    write(folder / "a.jsonl", [question | {"completion": r"\boxed{4}"}])
+    (folder / "settings.txt").write_text("not a file of rows")
+    main(["annotate", str(folder), "--out", str(tmp_path / "out"), "--judge", "none", "--verifier.workers", "1"])
+    kept = pq.read_table(tmp_path / "out" / "labels.parquet").to_pylist()
+    found = [(row["row"], row["completion"], row["label"]) for row in kept]
+    assert found == [
+        (0, r"\boxed{4}", 0), (1, r"\boxed{2}", 1), (2, r"\boxed{3}", 0), (3, r"\boxed{2}", 1), (4, r"\boxed{3}", 0)
+    ]  # fmt: skip
+    (empty := tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"a folder without a \.jsonl, \.json or \.parquet file"):
+        annotate.annotate_file(str(empty), annotate.FromFile(str(tmp_path / "out"), "none"))

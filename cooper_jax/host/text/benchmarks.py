@@ -71,20 +71,43 @@ def read(name: str, place: str) -> list[Any]:
 
 def completions(place: str) -> Iterator[tuple[str, Problem, str, Row]]:
     """Completions to be labelled or scored, each with its place: the columns question, reference_answer (or
-    gold), completion.
+    gold), completion. A row of what `cooper evaluate` writes has several, in `completions` and `finished`.
 
-    Raises UserError: as `rows`, or a row (named by its line) without one of them as text.
+    `place` is a file or a folder, whose files come in the order of their names. Raises UserError: as `rows`, or a row
+    (named by its line) without one of the columns as text.
     """
-    for where, row in rows(place):
-        known = "gold" if "gold" in row and "reference_answer" not in row else "reference_answer"
-        try:
-            question, reference = (text(name, row[name]) for name in ("question", known))
-            completion = text("completion", row["completion"], empty=True)
-        except KeyError as error:
-            raise UserError(f"{where}: needs {error}; it has {', '.join(map(str, row))}") from None
-        except ValueError as error:
-            raise UserError(f"{where}: {error}") from None
-        yield where, Problem(question, reference), completion, row
+    for where, whole in _of_files(place):
+        for row in _several(whole):
+            known = "gold" if "gold" in row and "reference_answer" not in row else "reference_answer"
+            try:
+                question, reference = (text(name, row[name]) for name in ("question", known))
+                completion = text("completion", row["completion"], empty=True)
+            except KeyError as error:
+                raise UserError(f"{where}: needs {error}; it has {', '.join(map(str, whole))}") from None
+            except ValueError as error:
+                raise UserError(f"{where}: {error}") from None
+            yield where, Problem(question, reference), completion, row
+
+
+def _of_files(place: str) -> Iterator[tuple[str, Row]]:
+    if not path(place).is_dir():
+        yield from rows(place)
+        return
+    files = sorted(file for file in path(place).iterdir() if file.suffix in (".jsonl", ".json", ".parquet"))
+    require(files != [], f"{place}: a folder without a .jsonl, .json or .parquet file; give the one that holds them")
+    for file in files:
+        yield from rows(str(file))
+
+
+def _several(row: Row) -> Iterator[Row]:
+    """A row for each of its `completions`; the row itself where it has none."""
+    several, finished = row.get("completions"), row.get("finished")
+    if "completion" in row or not isinstance(several, list):
+        yield row
+        return
+    whole = isinstance(finished, list) and len(finished) == len(several)
+    for i, completion in enumerate(several):
+        yield row | {"completion": completion} | ({"finished": finished[i]} if whole else {})
 
 
 def rows(place: str) -> Iterator[tuple[str, Row]]:
