@@ -77,7 +77,7 @@ def completions(place: str) -> Iterator[tuple[str, Problem, str, Row]]:
     (named by its line) without one of the columns as text.
     """
     for where, whole in _of_files(place):
-        for row in _several(whole):
+        for row in _several(where, whole):
             known = "gold" if "gold" in row and "reference_answer" not in row else "reference_answer"
             try:
                 question, reference = (text(name, row[name]) for name in ("question", known))
@@ -99,15 +99,17 @@ def _of_files(place: str) -> Iterator[tuple[str, Row]]:
         yield from rows(str(file))
 
 
-def _several(row: Row) -> Iterator[Row]:
+def _several(where: str, row: Row) -> Iterator[Row]:
     """A row for each of its `completions`; the row itself where it has none."""
-    several, finished = row.get("completions"), row.get("finished")
+    several = row.get("completions")
     if "completion" in row or not isinstance(several, list):
         yield row
         return
-    whole = isinstance(finished, list) and len(finished) == len(several)
-    for i, completion in enumerate(several):
-        yield row | {"completion": completion} | ({"finished": finished[i]} if whole else {})
+    finished = row.get("finished", [True] * len(several))
+    same = isinstance(finished, list) and len(finished) == len(several)
+    require(same, f"{where}: finished must say of each of the {len(several)} completions whether it was cut off")
+    for completion, end in zip(several, finished, strict=True):
+        yield row | {"completion": completion, "finished": end}
 
 
 def rows(place: str) -> Iterator[tuple[str, Row]]:
