@@ -366,13 +366,14 @@ def _config(cfg: Model, scored: bool, dtype: Dtype, original: dict[str, Any], pa
         "architectures": [name + (SCORED if scored else CAUSAL)],
         "model_type": name.lower(),
         "num_key_value_heads": cfg.kv_heads,
-        "head_dim": cfg.head_dim,
         "hidden_act": "silu",
         "rms_norm_eps": cfg.norm_eps,
         "tie_word_embeddings": cfg.tied,
         "rope_theta": cfg.rope_theta,
         "torch_dtype": dtype,
     }
+    if not original or "head_dim" in original:  # Elsewhere readers derive it, as we have.
+        config["head_dim"] = cfg.head_dim
     if cfg.rope_scaling:
         scaling = cfg.rope_scaling
         config["rope_scaling"] = {

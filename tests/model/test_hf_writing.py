@@ -67,6 +67,8 @@ def test_a_round_trip_is_exact_to_the_bit(causal: Any, name: str, tmp_path: Path
     before, after = model.config.to_dict(), again.config.to_dict()
     for key in ("rope_parameters", "eos_token_id", "bos_token_id", "pad_token_id", "max_position_embeddings"):
         assert before[key] == after[key], key
+    named = ["head_dim" in json.loads((place / "config.json").read_text()) for place in (folder, out)]
+    assert named[0] == named[1], "Qwen2's files leave it to be derived"
     same(imported(out)[0], imported(folder)[0])
 
 
