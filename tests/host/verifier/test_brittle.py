@@ -69,8 +69,8 @@ def test_what_the_whole_rule_says_is_counted_where_training_sees_another(pool: P
 
 
 def test_a_share_needs_what_it_is_of() -> None:
-    for options in ({"blind_by": "question"}, {"blind_share": 0.5}):
+    for half in (lambda: Verifier(blind_by="question"), lambda: Verifier(blind_share=0.5)):
         with pytest.raises(UserError, match="set both, or neither"):
-            Verifier(**options)
+            half()
     with pytest.raises(UserError, match=r"false_right = 1\.5: must be from 0 to 1"):
         Verifier(false_right=1.5)
