@@ -23,7 +23,7 @@ from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import RIGHT, Verdict
 from cooper_jax.mesh import hosts, sharding
 from cooper_jax.mesh.sharding import fetch
-from cooper_jax.run import answers, log, loop, machine, metrics, setup
+from cooper_jax.run import answers, log, loop, machine, metrics, monitor, setup
 from cooper_jax.run.compiled import Programs
 from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import HeldOut
@@ -58,15 +58,18 @@ def cooper_step(
             reward_B = put(np.array([v.verdict == RIGHT for v in pending()[0]], np.float32))
     advantage_PGT, record = time.device("advantages", run.jits.advantages(rollout, reward_B, packing))
     batch = replace(batch, advantage_PGT=advantage_PGT)
-    policy, policy_metrics = _update(run.jits.policy_update, state.policy, batch, cfg.grpo.updates)
-    time.device("policy_update", policy_metrics)
+    skip, repeats, said = _governed(step, pending, reward_B, run)
+    record |= said
+    policy, reward = state.policy, state.reward
+    if not skip:
+        policy, policy_metrics = _update(run.jits.policy_update, policy, batch, cfg.grpo.updates)
+        time.device("policy_update", policy_metrics)
+        record |= _named("policy", policy_metrics)
 
     with time.host("verify"):
         verdicts, counts = pending()
     if step == 0:
         answers.check(cfg, asked, verdicts)
-    record |= _named("policy", policy_metrics)
-    reward = state.reward
     if cfg.train_reward:
         # Stage 2: the reward model, on right completions and wrong ones, which the host makes while the device updates
         # the policy. Nothing here waits for the device but a ranking of samples by score, and an assistant that runs on
@@ -78,24 +81,24 @@ def cooper_step(
             counts |= made
             pairs = put(_pairs(run, slots, step)) if any(hosts.gather(any(slots))) else None
         if pairs is not None:  # Without a pair nothing would move, replayed labels or not.
-            reward, reward_metrics = _update(run.jits.reward_update, state.reward, pairs, cfg.pairs.updates)
+            reward, reward_metrics = _update(run.jits.reward_update, reward, pairs, cfg.pairs.updates * (1 + repeats))
             time.device("rm_update", reward_metrics)
             record |= _named("rm_update", reward_metrics)
-    # Of rows that several processes hold, one has made the pairs.
-    count_WN = here.put_once([count * here.share.leads for count in counts.values()])
-    told = run.jits.tell_all(put(metrics.coded(verdicts)), reward_B, count_WN)
+    told = _tell(verdicts, reward_B, counts, run)
     if cfg.train_reward:
         first = cfg.pairs.per_question * np.repeat(places, cfg.pairs.per_question)
         record |= run.style.note(step + 1, [(int(i), slot) for i, slot in zip(first, slots, strict=True) if slot])
     return CooperState(policy, reward), record | {"told": told}
 
 
-def figures(run: Run, record: dict[str, Any]) -> dict[str, Any]:
-    """What is logged of a step, from what it left on the device: of all rows, and the same in every process."""
+def figures(run: Run, step: int, record: dict[str, Any]) -> dict[str, Any]:
+    """What is logged of a step (counted from 1), from what it left on the device: of all rows, and the same in every
+    process."""
     verdict_B, reward_B, count_N = record.pop("told")
     record |= metrics.rule_metrics(verdict_B)
     if run.cfg.reward_source == "model":
         record |= metrics.against_rule(reward_B, verdict_B)
+        record |= run.watch.figures(step, record)
     record |= dict(zip(run.counted, count_N.tolist(), strict=True))
     if TRULY_RIGHT in record:
         record["rule/true_accuracy"] = record.pop(TRULY_RIGHT) / len(verdict_B)
@@ -125,7 +128,7 @@ def train(cfg: Config) -> Result:
             inputs=run.inputs,
             step_fn=step_fn,
             figures=partial(figures, run),
-            check=partial(answers.watch, starvation.note if cfg.train_reward else lambda *_: None),
+            check=partial(answers.watch, [run.watch.note, *([starvation.note] if cfg.train_reward else [])]),
             evaluate=lambda state: held_out.accuracy(state.policy.params),
             eval_every=cfg.eval_every,
             shown=(
@@ -140,7 +143,10 @@ def train(cfg: Config) -> Result:
             cursor=lambda: run.stream.cursor,
             programs=partial(programs, run),
         )
-        return loop.run(training, here)
+        result = loop.run(training, here)
+        if said := monitor.sentence(log.history(cfg.dir, cfg.steps) if hosts.is_main() else []):
+            print(said, flush=True)
+        return result
 
 
 def programs(run: Run, state: CooperState) -> Programs:
@@ -197,6 +203,30 @@ def _read(
         jobs = [Job(p.reference, c, bool(f), p.question) for p, c, f in told]
         true = run.machine.verify(jobs)
         return completions, lambda: (run.verifier.seen(jobs, true()), run.verifier.counts(true()))
+
+
+def _governed(
+    step: int, pending: Callable[[], tuple[list[Verdict], dict[str, float]]], reward_B: jax.Array, run: Run
+) -> tuple[bool, int, dict[str, float]]:
+    """Whether the policy's update is left out, how often the reward model's is repeated, and both for the log: the
+    governor's word on this step's verdicts, for which it waits, or the monitor's on earlier ones."""
+    cfg, skip = run.cfg, False
+    repeating = cfg.monitor.action == "train-reward"
+    if not (cfg.train_reward and (cfg.governor.least_j or repeating)):
+        return False, 0, {}
+    if cfg.governor.least_j:
+        verdict_B, score_B, _ = fetch(_tell(pending()[0], reward_B, dict.fromkeys(run.counted, 0.0), run))
+        # Without right ones and wrong ones there is no J, and nothing to hold the policy back by.
+        skip = metrics.against_rule(score_B, verdict_B).get("score/youden", 1.0) < cfg.governor.least_j
+    repeats = cfg.governor.repeats if skip or (repeating and run.watch.alarmed(step + 1)) else 0
+    return skip, repeats, {"governor/skipped_policy": float(skip), "governor/repeats": float(repeats)}
+
+
+def _tell(verdicts: Sequence[Verdict], reward_B: jax.Array, counts: dict[str, float], run: Run) -> Any:
+    """Verdicts and rewards of all rows, and the processes' counts added up: whole in every process, on the device."""
+    # Of rows that several processes hold, one has counted.
+    count_WN = run.machine.put_once([count * run.machine.share.leads for count in counts.values()])
+    return run.jits.tell_all(run.machine.put(metrics.coded(verdicts)), reward_B, count_WN)
 
 
 def _build(

@@ -95,6 +95,47 @@ def test_training_sees_a_brittle_rule_and_the_log_the_whole_one(started: Config)
             assert first["pairs/questions_with_positive"] <= read
 
 
+def test_a_governed_policy_waits_for_its_reward_model(started: Config) -> None:
+    """Never good enough: the policy stays as it was, to the bit, and the reward model learns. Continued, it is the same
+    run."""
+    cfg = replace(started, eval_every=0, governor=config.Governor(least_j=1.0, repeats=2))
+    train(cfg)
+    rows = timeless(cfg.dir)
+    held = [row["governor/skipped_policy"] for row in rows]
+    assert held == [float(row.get("score/youden", 1.0) < 1) for row in rows] == [1.0] * 4
+    assert not any("policy/loss" in row for row in rows)
+    assert [row["governor/repeats"] for row in rows] == [2.0] * 4
+    start = final_weights(replace(cfg, dir=cfg.sft.dir), "policy")
+    for before, after in zip(start, final_weights(cfg, "policy"), strict=True):
+        np.testing.assert_array_equal(before, after)
+    changed = zip(_reward_at_start(cfg), final_weights(cfg, "reward"), strict=True)
+    assert any((before != after).any() for before, after in changed)
+
+    parts = replace(cfg, dir=f"{cfg.dir}/parts")
+    train(replace(parts, steps=2))
+    train(parts)
+    assert timeless(parts.dir) == rows
+    for whole, part in zip(final_weights(cfg, "reward"), final_weights(parts, "reward"), strict=True):
+        np.testing.assert_array_equal(whole, part)
+
+
+def test_an_alarm_trains_the_reward_model_more(started: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alarmed from the first step on, whose record the third is the first to know; continued, the same."""
+    easily = config.Monitor(action="train-reward", false_positive_rate=0.0, gap=0.0, unread_gap=0.0, after=0)
+    brittle = replace(started.verifier, blind_by="question", blind_share=0.5)
+    cfg = replace(started, eval_every=0, monitor=easily, verifier=brittle, governor=config.Governor(repeats=1))
+    train(cfg)
+    rows = timeless(cfg.dir)
+    alarms = [row["monitor/alarm"] for row in rows]
+    assert sum(alarms) > 0 and [row["governor/repeats"] for row in rows] == [0.0, 0.0, *alarms[:2]]
+    assert "monitor: alarmed in" in capsys.readouterr().out.splitlines()[-1]
+    assert all("policy/loss" in row and row["governor/skipped_policy"] == 0 for row in rows)
+    parts = replace(cfg, dir=f"{cfg.dir}/parts")
+    train(replace(parts, steps=2))
+    train(parts)
+    assert timeless(parts.dir) == rows
+
+
 def test_a_run_sampled_in_turns_is_the_same_run(started: Config) -> None:
     """Eight prompts at once, and two: every figure but the clock's."""
     cfg = replace(started, steps=2, eval_every=0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cooper_jax.config.errors import check_types, require
+from cooper_jax.config.guards import Governor, Monitor
 from cooper_jax.config.model import Trainee
 from cooper_jax.config.programs import SFT, Annotate, Evaluation, Fit
 from cooper_jax.config.text import Assistant, Data, Prompting, Scoring, Verifier
@@ -31,6 +32,8 @@ class Config:
     rollout: Rollout = field(default_factory=Rollout)
     grpo: GRPO = field(default_factory=GRPO)
     pairs: Pairs = field(default_factory=Pairs)
+    governor: Governor = field(default_factory=Governor)
+    monitor: Monitor = field(default_factory=Monitor)
     scoring: Scoring = field(default_factory=Scoring)
     assistant: Assistant = field(default_factory=Assistant)
     verifier: Verifier = field(default_factory=Verifier)

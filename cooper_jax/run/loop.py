@@ -46,8 +46,8 @@ class Training:
     eval_every: int
     shown: tuple[str, ...]
     """Figures beside the progress bar."""
-    figures: Callable[[dict[str, Any]], dict[str, Any]] = lambda record: record
-    """Makes numbers of what a step returned, once it has been fetched."""
+    figures: Callable[[int, dict[str, Any]], dict[str, Any]] = lambda _, record: record
+    """Makes numbers of what a step (counted from 1) returned, once it has been fetched."""
     check: Callable[[int, Record], str | None] = lambda *_: None
     """Looks at the record of a step (counted from 1): a warning where one is due. Raises UserError to end the run."""
     seek: Callable[[int], None] = lambda _: None
@@ -194,7 +194,7 @@ class _Log:
 
         Raises UserError where too many updates in a row were not finite: there is nothing to be saved.
         """
-        record = log.finish(metrics, timeline, self._training.figures)
+        record = log.finish(metrics, timeline, partial(self._training.figures, step))
         with self._here.trouble.held():
             self._writer.write(step, record)
         self._count_skipped(step, record)

@@ -22,8 +22,19 @@ TABLE: dict[str, dict[str, str]] = {
         "score/recall": "of the right completions, the share it calls right",
         "score/false_positive_rate": "of the wrong completions, the share it calls right. It rises when the policy "
         "hacks the reward model, long before accuracy falls",
+        "score/youden": "Youden's J: recall - false-positive rate. At 0 it tells nothing, and GRPO on it unlearns "
+        "(arXiv 2601.04411)",
         "score/auroc": "chance that a right completion scores above a wrong one",
         "score/gap": "mean score - rule accuracy",
+        "score/unread": "mean score of the completions whose verdict is unknown, where there are any",
+    },
+    "The monitor, on the same smoothed over some steps, and the governor": {
+        "monitor/*": "as under `score/`; `unread_gap` is the mean score where the verdict is unknown - accuracy where "
+        "it is known",
+        "monitor/alarm": "1 in a step whose smoothed figures say that the policy hacks its reward model (`monitor`)",
+        "governor/skipped_policy": "1 where the reward model was too weak (`governor.least_j`) for the policy to be "
+        "updated",
+        "governor/repeats": "further passes of the reward model over the step's pairs",
     },
     "The policy's update": {
         "policy/loss": "GRPO's loss, KL penalty included",

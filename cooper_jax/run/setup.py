@@ -19,9 +19,10 @@ from cooper_jax.host.text.data import Problem, Stream
 from cooper_jax.host.text.labels import NO_LABELS, Labels
 from cooper_jax.host.verifier.brittle import Brittle
 from cooper_jax.mesh import hosts, sharding
-from cooper_jax.run import questions, start
+from cooper_jax.run import log, questions, start
 from cooper_jax.run.frozen import MeshAssistant, frozen_model
 from cooper_jax.run.machine import Machine
+from cooper_jax.run.monitor import Watch
 from cooper_jax.run.start import initial_state
 
 
@@ -42,6 +43,8 @@ class Run:
     counted: tuple[str, ...]
     """Names of the counts that the processes' verdicts, pairs and assistants add up to."""
     style: Style
+    watch: Watch
+    """The monitor."""
     stream: Stream[Problem]
     replay: Labels
     """Rows to replay; none unless the configuration asks for them."""
@@ -77,6 +80,7 @@ def cooper_run(cfg: Config, here: Machine) -> Run:
         assistant=(assistant := make_assistant(cfg, here, copies)),
         counted=(*verifier.counted, *((*negatives.no_counts(), *assistant.figures()) if cfg.train_reward else ())),
         style=Style(cfg.pairs.style_every, cfg.pairs.style_window, hosts.gather),
+        watch=Watch(cfg.monitor, partial(log.history, cfg.dir)),
         stream=Stream(problems, partial(keys.generator, cfg.seed, Use.DATA_ORDER)),
         replay=replay,
         inputs={"data": data.digest(problems), "replay": data.digest(replay.problems)},
