@@ -51,6 +51,7 @@ def small(out: Path) -> Config:
             per_question=4, on_policy=0.3, replay=0.5, replay_rows=5, style_every=1, style_window=32, min_valid_rate=0.0
         ),
         scoring=config.Scoring(length=40),
+        governor=config.Governor(least_j=0.3, repeats=1),
         verifier=replace(toy.verifier, workers=1),
         sft=replace(toy.sft, dir=str(out / "sft"), steps=100, batch=32, examples=256, optim=config.Optim(lr=3e-3)),
         annotate=config.Annotate(dir=str(out / "labels"), completions=64),

@@ -276,7 +276,7 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
         run.assistant = Noting()
         _, record = cooper.cooper_step(state, run.stream.take(8), 0, run, Timeline())
         assert order == ["tokens", "assistant, update under way"]
-        logged = cooper.figures(run, jax.device_get(record))
+        logged = cooper.figures(run, 1, jax.device_get(record))
         assert logged["pairs/valid"] > 0 and "score/gap" in logged
         jax.block_until_ready(updates)
 
