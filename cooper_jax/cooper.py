@@ -18,6 +18,7 @@ from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState, ModelState, Packing, PairBatch, Prompts, Rollout
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.verifier.brittle import TRULY_RIGHT
 from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import RIGHT, WRONG, Verdict
 from cooper_jax.mesh import hosts, sharding
@@ -55,11 +56,11 @@ def cooper_step(
     time.device("policy_update", policy_metrics)
 
     with time.host("verify"):
-        verdicts = pending()
+        verdicts, counts = pending()
     if step == 0:
         answers.check(cfg, asked, verdicts)
     record |= _named("policy", policy_metrics)
-    reward, counts = state.reward, {}
+    reward = state.reward
     if cfg.train_reward:
         # Stage 2: the reward model, on right completions and wrong ones, which the host makes while the device updates
         # the policy. Nothing here waits for the device but a ranking of samples by score, and an assistant that runs on
@@ -67,7 +68,8 @@ def cooper_step(
         with time.host("assistant"):
             places = here.mine(range(len(asked)), run.copies)
             seen_B = fetch(score_B) if cfg.pairs.on_policy else None
-            slots, counts = _build(problems, places, completions, verdicts, step, run, seen_B)
+            slots, made = _build(problems, places, completions, verdicts, step, run, seen_B)
+            counts |= made
             run.kept.add(places, problems, completions, verdicts)
             pairs = put(_pairs(run, slots, step, texts, verdicts)) if _teaches(run, slots, verdicts) else None
         if pairs is not None:  # Without one nothing would move, replayed labels or not.
@@ -89,8 +91,10 @@ def figures(run: Run, record: dict[str, Any]) -> dict[str, Any]:
     record |= metrics.rule_metrics(verdict_B)
     if run.cfg.reward_source != "rule":
         record |= metrics.against_rule(score_B, verdict_B)
+    record |= dict(zip(run.counted, count_N.tolist(), strict=True))
+    if TRULY_RIGHT in record:
+        record["rule/true_accuracy"] = record.pop(TRULY_RIGHT) / len(verdict_B)
     if run.cfg.train_reward:
-        record |= dict(zip(run.counted, count_N.tolist(), strict=True))
         negatives.shares(record)
         metrics.drop_empty(record, verdict_B)
     return record
@@ -180,21 +184,24 @@ def _packing(prompts: Prompts, rollout: Rollout, run: Run, time: Timeline) -> Pa
 
 def _read(
     rollout: Rollout, rows: Sequence[Problem], run: Run, time: Timeline
-) -> tuple[list[str], Callable[[], list[Verdict]]]:
-    """Completions as text, and what waits for the verdicts on them."""
+) -> tuple[list[str], Callable[[], tuple[list[Verdict], dict[str, float]]]]:
+    """Completions as text, and what waits for the verdicts on them: as training sees them, and counts of what the rule
+    says where it is made brittle."""
     with time.host("wait"):
         tokens_BT, real_BT, finished_B = fetch((rollout.token_BT, rollout.real_BT, rollout.finished_B))
     with time.host("decode"):
         completions = run.machine.read(tokens_BT, real_BT)
-        jobs = [Job(p.reference, c, bool(f)) for p, c, f in zip(rows, completions, finished_B, strict=True)]
-        return completions, run.machine.verify(jobs, run.verifier)
+        told = zip(rows, completions, finished_B, strict=True)
+        jobs = [Job(p.reference, c, bool(f), p.question) for p, c, f in told]
+        true = run.machine.verify(jobs)
+        return completions, lambda: (run.verifier.seen(jobs, true()), run.verifier.counts(true()))
 
 
 def _reward(
     state: CooperState,
     rows: Sequence[Problem],
     completions: Sequence[str],
-    pending: Callable[[], list[Verdict]],
+    pending: Callable[[], tuple[list[Verdict], dict[str, float]]],
     run: Run,
     time: Timeline,
 ) -> tuple[Sequence[np.ndarray], jax.Array, jax.Array]:
@@ -203,7 +210,7 @@ def _reward(
     source, put, here = run.cfg.reward_source, run.machine.put, run.machine
     if source == "rule":
         with time.host("verify"):
-            reward_B = put(np.array([v.verdict == RIGHT for v in pending()], np.float32))
+            reward_B = put(np.array([v.verdict == RIGHT for v in pending()[0]], np.float32))
         return [], reward_B, reward_B
     with time.host("encode"):
         texts = here.rm_texts(rows, completions)
@@ -212,7 +219,7 @@ def _reward(
     if source == "model":
         return texts, score_B, score_B
     with time.host("verify"):
-        verdict_B = put(metrics.coded(pending()))
+        verdict_B = put(metrics.coded(pending()[0]))
     return texts, score_B, run.jits.hybrid(score_B, verdict_B)
 
 

@@ -76,6 +76,25 @@ def test_the_chain_of_programs(started: Config, fresh_steps: None, capsys: pytes
     assert [r["temperature"] for r in results] == [1.0, 0.0]
 
 
+def test_training_sees_a_brittle_rule_and_the_log_the_whole_one(started: Config) -> None:
+    """Blind to one of two questions, and easily deceived: in the reward, in the pairs, and not in evaluations."""
+    cfg = replace(started, steps=2, evaluation=replace(started.evaluation, questions=8))
+    brittle = replace(cfg.verifier, blind_by="question", blind_share=0.5, false_right=0.3)
+    whole = replace(cfg, dir=f"{cfg.dir}/whole", reward_source="rule", train_reward=False)
+    train(whole)
+    for name, arm in (("rule", {"reward_source": "rule", "train_reward": False}), ("cooper", {})):
+        train(replace(cfg, dir=f"{cfg.dir}/{name}", verifier=brittle, **arm))
+        first, before = timeless(f"{cfg.dir}/{name}")[0], timeless(whole.dir)[0]
+        assert "rule/true_accuracy" not in before and before["rule/unknown"] == 0
+        assert first["rule/true_accuracy"] == before["rule/accuracy"] != first["rule/accuracy"]
+        assert 0.2 < first["rule/unknown"] < 0.8
+        if name == "rule":
+            assert first["reward/mean"] == pytest.approx(first["rule/accuracy"])
+        else:
+            read = 8 * (1 - first["rule/unknown"])
+            assert first["pairs/questions_with_positive"] <= read
+
+
 def test_a_run_sampled_in_turns_is_the_same_run(started: Config) -> None:
     """Eight prompts at once, and two: every figure but the clock's."""
     cfg = replace(started, steps=2, eval_every=0)
@@ -167,7 +186,7 @@ def lucky(tiny_config: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
         return [f"#{i % 4 + 2}" for i in range(len(tokens_BT))]
 
     monkeypatch.setattr(encode, "decode", decode)
-    monkeypatch.setattr(cooper, "Job", lambda reference, text, _: Job(reference, text, True))
+    monkeypatch.setattr(cooper, "Job", lambda reference, text, *_: Job(reference, text, True))
     policy, reward = replace(tiny_config.policy, init=""), replace(tiny_config.reward, init="")
     data = config.Data(max_operand=2, held_out=2)
     return replace(tiny_config, policy=policy, reward=reward, data=data, eval_every=0, steps=2, save_every=1)

@@ -16,7 +16,7 @@ READS: dict[str, tuple[str, ...]] = {
     ),
     "annotate": (
         "annotate", "policy.init", "policy.model", "policy.tokenizer", "data", "prompting", *_SAMPLER, "rollout.top_p",
-        *_VERIFIER, *_MACHINE,
+        "verifier", *_MACHINE,
     ),
     "fit-reward": (
         "fit", "reward.model", "reward.tokenizer", "reward.micro_batch", "scoring", "data.source", "evaluation.batch",

@@ -68,10 +68,10 @@ class Machine:
         """This process's counts -> a global array, float32 [devices, counts], whose sum has them once."""
         return sharding.put_once(np.array(counts, np.float32), self.mesh)
 
-    def verify(self, jobs: Sequence[Job], verifier: Pool) -> Callable[[], list[Verdict]]:
+    def verify(self, jobs: Sequence[Job]) -> Callable[[], list[Verdict]]:
         """What waits for verdicts on this process's rows; unknown where another process leads them, and asks."""
         if self.share.leads:
-            return verifier.submit(jobs).result
+            return self.verifier.submit(jobs).result
         return lambda: [Verdict(UNKNOWN, None, "another process asks")] * len(jobs)
 
     def put(self, tree: Any) -> Any:

@@ -13,6 +13,8 @@ TABLE: dict[str, dict[str, str]] = {
     "The rule on the same completions": {
         "rule/accuracy": "share with the verdict right",
         "rule/unknown": "share with the verdict unknown",
+        "rule/true_accuracy": "of a rule made brittle (`verifier.blind_by`, `verifier.false_right`): share that the "
+        "whole rule calls right",
     },
     "The reward model as a classifier of the rule's verdicts (unknown left out), at score 1/2": {
         "score/agreement": "share of verdicts it agrees with",

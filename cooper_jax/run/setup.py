@@ -18,7 +18,7 @@ from cooper_jax.host.server import Server
 from cooper_jax.host.text import data
 from cooper_jax.host.text.data import Problem, Stream
 from cooper_jax.host.text.labels import NO_LABELS, Labels
-from cooper_jax.host.verifier.pool import Pool
+from cooper_jax.host.verifier.brittle import Brittle
 from cooper_jax.mesh import hosts, sharding
 from cooper_jax.run import questions, start
 from cooper_jax.run.frozen import MeshAssistant, frozen_model
@@ -37,11 +37,11 @@ class Run:
     jits: jits.Jits
     reference: Any
     """The initial policy's weights, frozen; None without a KL penalty."""
-    verifier: Pool
-    """The rule as training sees it; evaluation always asks the machine's, which is never blind."""
+    verifier: Brittle
+    """The rule as training sees it; evaluation always asks the machine's, which is never brittle."""
     assistant: Assistant
     counted: tuple[str, ...]
-    """Names of the counts that the processes' pairs and assistants add up to."""
+    """Names of the counts that the processes' verdicts, pairs and assistants add up to."""
     style: Style
     kept: Kept
     """Right completions of earlier steps; none unless the configuration asks for them."""
@@ -54,7 +54,7 @@ class Run:
 
 def cooper_run(cfg: Config, here: Machine) -> Run:
     """A Run of `cooper train`; its reference comes with its states, by `fresh` or `resumed`."""
-    drawn, blind = cfg.rollout, cfg.verifier.blind
+    drawn, verifier = cfg.rollout, Brittle(here.verifier, cfg.verifier)
     if cfg.grpo.ratio == "sequence" and cfg.grpo.aggregation == "token-mean":
         print(
             'warning: grpo.ratio "sequence" (GSPO) with aggregation "token-mean": GSPO takes "sequence-mean"',
@@ -76,9 +76,9 @@ def cooper_run(cfg: Config, here: Machine) -> Run:
             here.mesh,
         ),
         reference=None,
-        verifier=here.stack.enter_context(Pool(cfg.verifier, blind)) if blind else here.verifier,
+        verifier=verifier,
         assistant=(assistant := make_assistant(cfg, here, copies)),
-        counted=(*negatives.no_counts(), *assistant.figures()) if cfg.train_reward else (),
+        counted=(*verifier.counted, *((*negatives.no_counts(), *assistant.figures()) if cfg.train_reward else ())),
         style=Style(cfg.pairs.style_every, cfg.pairs.style_window, hosts.gather),
         kept=Kept(cfg.pairs.keep, hosts.gather),
         stream=Stream(problems, partial(keys.generator, cfg.seed, Use.DATA_ORDER)),

@@ -77,7 +77,7 @@ def test_a_run_without_answers_ends_before_anything_is_saved(
         return ["So it is 4."] * len(tokens_BT)
 
     monkeypatch.setattr(encode, "decode", decode)
-    monkeypatch.setattr(cooper, "Job", lambda reference, text, _: Job(reference, text, True))
+    monkeypatch.setattr(cooper, "Job", lambda reference, text, *_: Job(reference, text, True))
     model = Trainee(replace(tiny, vocab=384), tokenizer=tokenizer_folder(tmp_path / "qwen", "qwen"))
     rows = [{"question": f"{n}+{n}?", "answer": 2 * n} for n in range(40)]
     cfg = replace(

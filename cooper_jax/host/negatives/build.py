@@ -14,6 +14,7 @@ from cooper_jax.host.negatives.assistant import Assistant, Request
 from cooper_jax.host.negatives.degenerate import Degenerate
 from cooper_jax.host.negatives.equations import false_equation
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.verifier.brittle import Brittle
 from cooper_jax.host.verifier.pool import Job, Pool
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 
@@ -59,7 +60,7 @@ def build(
     completions: Sequence[str],
     verdicts: Sequence[Verdict],
     assistant: Assistant,
-    verifier: Pool,
+    verifier: Pool | Brittle,
     fits: Callable[[str], bool],
     cfg: config.Pairs,
     draw: Callable[[int], np.random.Generator],
@@ -135,7 +136,7 @@ def _rewritten(
     rngs: Sequence[np.random.Generator],
     shared: np.random.Generator,
     assistant: Assistant,
-    verifier: Pool,
+    verifier: Pool | Brittle,
     fits: Callable[[str], bool],
     cfg: config.Pairs,
     counts: dict[str, float],
@@ -147,7 +148,8 @@ def _rewritten(
             break
         texts = assistant.rewrite(requests, rngs, shared.integers(2**32, size=2, dtype=np.uint32))
         asked = [(i, r, t) for i, (r, t) in enumerate(zip(requests, texts, strict=True)) if r]
-        found = verifier.submit([Job(r.problem.reference, t or "", t is not None) for _, r, t in asked]).result()
+        jobs = [Job(r.problem.reference, t or "", t is not None, r.problem.question) for _, r, t in asked]
+        found = verifier.submit(jobs).result()
         for (i, request, text), verdict in zip(asked, found, strict=True):
             counts["pairs/assistant_asked"] += 1
             if refusal := _refusal(request.completion, text, verdict, fits, cfg.length_ratio):

@@ -13,6 +13,7 @@ from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.negatives.build import Starvation
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.verifier.brittle import Brittle
 from cooper_jax.host.verifier.pool import Job, Pool
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 
@@ -110,11 +111,11 @@ def test_unknown_is_neither_positive_nor_proof(pool: Pool, rng: np.random.Genera
         [PROBLEM], ["#11", "#11"], unknown, Scripted(["#12"]), pool, lambda _: True, Pairs(), lambda _: rng
     )
     assert slots == [None] and figures["pairs/questions_with_positive"] == 0
-    with Pool(Verifier(rule="arithmetic", workers=1), blind=1.0) as blind:
-        right = [Verdict(RIGHT, "11", "equal")] * 2
-        slots, _ = negatives.build(
-            [PROBLEM], ["#11"] * 2, right, Scripted(["#12"] * 3), blind, lambda _: True, Pairs(), lambda _: rng
-        )
+    blind = Brittle(pool, Verifier(rule="arithmetic", blind_by="question", blind_share=1.0))
+    right = [Verdict(RIGHT, "11", "equal")] * 2
+    slots, _ = negatives.build(
+        [PROBLEM], ["#11"] * 2, right, Scripted(["#12"] * 3), blind, lambda _: True, Pairs(), lambda _: rng
+    )
     assert slots == [None]
 
 
