@@ -101,7 +101,8 @@ def whole(out: Path, order: str = "") -> None:
     annotate(cfg)
     fit_reward(cfg)
     for arm, choices in ARMS.items():
-        cooper.train(replace(cfg, dir=str(out / arm), **choices))
+        more = {"labels": 0.5, "keep": 2} if arm == "hybrid" else {}
+        cooper.train(replace(cfg, dir=str(out / arm), pairs=replace(cfg.pairs, **more), **choices))
     evaluated = evaluate(cfg).figures
     written = (Path(cfg.dir) / "evaluation.parquet").stat().st_mtime_ns
     kept = evaluate(cfg).figures == evaluated and (Path(cfg.dir) / "evaluation.parquet").stat().st_mtime_ns == written

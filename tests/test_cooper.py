@@ -17,6 +17,7 @@ from cooper_jax import config, cooper
 from cooper_jax.config import Config, Pairs, UserError
 from cooper_jax.cooper import train
 from cooper_jax.device import jits
+from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
 from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.text import encode
 from cooper_jax.host.verifier.pool import Job
@@ -194,6 +195,61 @@ def test_a_step_is_compiled_before_the_first(
     assert seen == [0, 0]
     names = Counter(compiled)
     assert names["jit(rollout)"] == 2 and names["jit(prepare)"] == names["jit(advantages)"] == 1  # one evaluates
+
+
+def test_the_rule_where_it_knows_and_the_model_where_not(started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a rule that reads everything, hybrid is the rule arm to the bit, whatever its reward model learns; stopped
+    and continued, it is the run that was never stopped, kept completions included. Where the rule reads nothing, it is
+    Cooper to the bit."""
+    pairs = Pairs(per_question=2, on_policy=0.3, replay=0.5, replay_rows=4, labels=0.5, keep=2)
+    hybrid = replace(started, reward_source="hybrid", pairs=pairs, eval_every=0)
+    whole, halves, rule, blind, model = (
+        replace(hybrid, dir=f"{started.dir}/{name}") for name in ("whole", "halves", "rule", "blind", "model")
+    )
+    train(whole)
+    train(replace(halves, steps=2))
+    assert json.loads(checkpoint_side(halves, 2))["problems"]["kept"]
+    train(halves)
+    assert checkpoint_side(halves, 4) == checkpoint_side(whole, 4)
+    but = ("rm_update/slots_filled",)
+    assert [without(r, but) for r in timeless(halves.dir)] == [without(r, but) for r in timeless(whole.dir)]
+    for item in ("policy", "reward"):
+        for one, other in zip(final_weights(whole, item), final_weights(halves, item), strict=True):
+            np.testing.assert_array_equal(one, other)
+    train(replace(rule, reward_source="rule", train_reward=False))
+    for one, other in zip(final_weights(whole, "policy"), final_weights(rule, "policy"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    logged = timeless(whole.dir)
+    assert all("score/agreement" in r and r["reward/mean"] == r["rule/accuracy"] for r in logged)
+    assert not [name for row in logged for name in row if name != "step" and not metric_table.explained(name)]
+
+    unread = config.Verifier(rule="arithmetic", blind_by="reference", blind_share=1.0)
+    for cfg, source in ((blind, "hybrid"), (model, "model")):
+        train(replace(cfg, reward_source=source, verifier=unread, steps=2))
+    assert timeless(blind.dir) == timeless(model.dir)
+    assert all("rm_update/loss" not in row for row in timeless(blind.dir))
+
+
+def checkpoint_side(cfg: Config, step: int) -> str:
+    return (Path(cfg.dir) / "checkpoints" / str(step) / "cursor" / "metadata").read_text()
+
+
+def without(record: dict[str, float], names: tuple[str, ...]) -> dict[str, float]:
+    return {name: value for name, value in record.items() if name not in names}
+
+
+def test_the_reward_model_learns_of_labels_in_a_step_without_pairs(
+    lucky: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An assistant that makes nothing: without labels the reward model stands still, with them it moves."""
+    monkeypatch.setattr(ArithmeticAssistant, "rewrite", lambda self, requests, *_: [None] * len(requests))
+    for labels in (0.0, 0.5):
+        cfg = replace(lucky, dir=f"{lucky.dir}{labels}", steps=1, eval_every=0, pairs=Pairs(tries=1, labels=labels))
+        train(cfg)
+        (row,) = records(cfg.dir)
+        assert row["pairs/valid"] == 0 and 0 < row["rule/accuracy"] < 1
+        assert ("rm_update/label_loss" in row) == ("rm_update/loss" in row) == (labels > 0)
+        assert "rm_update/accuracy" not in row
 
 
 def test_packing_changes_no_run(started: Config) -> None:

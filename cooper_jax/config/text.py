@@ -221,7 +221,9 @@ class MeshModel:
         require(0 < self.top_p <= 1, f"mesh model: top_p = {self.top_p}: must be in (0, 1]; 1 keeps every token")
 
 
-Rewriting = Literal["answer", "intermediate", "final", "hedge", "omit", "retract", "repeat", "garble"]
+Rewriting = Literal[
+    "answer", "intermediate", "final", "hedge", "omit", "retract", "repeat", "garble", "truncate", "opener"
+]
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,7 @@ class Assistant:
     a server; mesh: a frozen model on the policy's mesh."""
     kinds: tuple[Rewriting, ...] = ("answer", "intermediate")
     """By rule, one is drawn for each rewriting. `answer` and `intermediate` are faithful: nothing in the text
-    contradicts the wrong answer."""
+    contradicts the wrong answer. `truncate` and `opener` state none."""
     server: Server = field(default_factory=Server)
     mesh: MeshModel = field(default_factory=MeshModel)
     prompt: str = REWRITE_PROMPT

@@ -23,7 +23,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "rule": {"reward_source": "rule", "train_reward": False},
     "static": {"reward_source": "model", "train_reward": False},
     "cooper": {"reward_source": "model", "train_reward": True},
+    "hybrid": {"reward_source": "hybrid", "train_reward": True},
 }
+PAPER = ("rule", "static", "cooper")
 INSTEAD = {
     **dict.fromkeys(("dir", "sft.dir", "annotate.dir", "fit.dir", "fit.data"), "--out, under which all of them lie"),
     **dict.fromkeys(("policy.init", "reward.init"), "cooper train, which takes a start of your own"),
@@ -44,7 +46,8 @@ class Demo:
     config: Annotated[Config, tyro.conf.arg(name="")]
     seeds: tuple[int, ...] = (0,)
     """Each seed has its own warm start, reward model and arms."""
-    arms: tuple[str, ...] = field(default=tuple(ARMS))
+    arms: tuple[str, ...] = field(default=PAPER)
+    """The paper's three; hybrid, beside them, takes the rule's verdict and, where that is unknown, the score."""
     out: Annotated[str | Path, tyro.conf.arg(metavar="PATH")] = "runs/demo"
     """Runs, report.png and results.json; running again continues."""
     quick: bool = False

@@ -39,7 +39,7 @@ def check(cfg: Config, asked: Sequence[Problem], verdicts: Sequence[Verdict]) ->
     Raises UserError, in all of them, where no finished completion states an answer that the rule finds, and nothing
     asks for one in that form: such a run learns nothing.
     """
-    hint = expected(cfg, asked) if cfg.train_reward or cfg.reward_source == "rule" else ""
+    hint = expected(cfg, asked) if cfg.train_reward or cfg.reward_source != "model" else ""
     if not hint:
         return
     finished = [v for v in verdicts if v.reason != "unfinished"]

@@ -13,8 +13,8 @@ from cooper_jax.config import path
 from cooper_jax.run import log
 
 # Okabe & Ito's palette: told apart by colour-blind readers too.
-_COLOURS = {"rule": "#0072B2", "static": "#D55E00", "cooper": "#009E73"}
-_LABELS = {"rule": "rule reward", "static": "static reward model", "cooper": "Cooper"}
+_COLOURS = {"rule": "#0072B2", "static": "#D55E00", "cooper": "#009E73", "hybrid": "#CC79A7"}
+_LABELS = {"rule": "rule reward", "static": "static reward model", "cooper": "Cooper", "hybrid": "hybrid"}
 
 
 def records(run_dir: str) -> list[dict[str, float]]:

@@ -43,6 +43,15 @@ def against_rule(score_B: np.ndarray, verdict_B: np.ndarray) -> Record:
     return {f"score/{name}": value for name, value in found.items()} | unread
 
 
+def drop_empty(record: Record, verdict_B: np.ndarray) -> None:
+    """Leave out what the reward model's update said of nothing: of pairs where there were none, of judged completions
+    where not both classes were there."""
+    empty = () if record["pairs/valid"] else ("accuracy", "margin", "right", "wrong")
+    empty += () if {0, 1} <= set(verdict_B.tolist()) else ("label_loss",)
+    for name in empty:
+        record.pop(f"rm_update/{name}", None)
+
+
 def classification(score_B: np.ndarray, label_B: np.ndarray) -> Record:
     """Accuracy (agreement), precision, recall, false-positive rate and AUROC of scores against 0/1 labels."""
     label, called = label_B.astype(bool), score_B > THRESHOLD
