@@ -35,6 +35,7 @@ INSTEAD = {
 """Settings that the demo gives a value of its own, and what a user wants who sets one."""
 _QUICK = dict.fromkeys(("steps", "eval_every"), "them without --quick")
 _DECENT = dict.fromkeys(("annotate.completions", "fit.steps", "fit.eval_every"), "them without --start decent")
+_BRITTLE = dict.fromkeys(("verifier.blind_by", "verifier.blind_share"), "them without --brittle")
 LAST = 5
 """`final_reward` is the mean of so many last steps."""
 
@@ -56,15 +57,21 @@ class Demo:
     """The reward model's: weak on purpose, as the config file has it, or decent: fitted three times as long, on 8,000
     completions (with --annotate.brittle on more, so that as many are read)."""
 
+    brittle: bool = False
+    """The brittle case: a rule that cannot read 74 % of the questions in training, and a decent start."""
+
     def __post_init__(self) -> None:
         require(len(self.seeds) > 0, "demo --seeds: name at least one")
+        if self.brittle:
+            object.__setattr__(self, "start", "decent")
         unknown = [arm for arm in self.arms if arm not in ARMS]
         require(not unknown and len(self.arms) > 0, f"demo --arms {' '.join(unknown)}: choose from {', '.join(ARMS)}")
 
 
 def check(chosen: Demo, loaded: Config) -> None:
     """Raise UserError where an option sets, other than the `loaded` file, what the demo sets itself."""
-    taken = INSTEAD | (_QUICK if chosen.quick else {}) | (_DECENT if chosen.start == "decent" else {})
+    taken = INSTEAD | (_QUICK if chosen.quick else {}) | (_BRITTLE if chosen.brittle else {})
+    taken |= _DECENT if chosen.start == "decent" else {}
     for name, instead in taken.items():
         value, before = (reduce(getattr, name.split("."), cfg) for cfg in (chosen.config, loaded))
         option = f"--{name.replace('_', '-')} {value}"
@@ -75,18 +82,37 @@ def demo(cfg: Demo) -> Result:
     """Run all arms of all seeds, then write `results.json` and `report.png` and print the table."""
     begun, out = time.perf_counter(), path(cfg.out)
     shared = quick(cfg.config) if cfg.quick else cfg.config
+    shared = brittle(shared) if cfg.brittle else shared
     shared = decent(shared) if cfg.start == "decent" else shared
     seeds = [_seed(replace(shared, seed=seed), seed, cfg.arms, out / f"seed{seed}") for seed in cfg.seeds]
-    results = {"seconds": round(time.perf_counter() - begun, 1), "seeds": seeds}
+    results: dict[str, Any] = {"seconds": round(time.perf_counter() - begun, 1), "seeds": seeds}
+    if shared.verifier.brittle:
+        results["rule"] = case(shared)
     if hosts.is_main():
         (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-        curves.three_arms(results, out)
+        curves.report(results, out)
     return Result(out, results)
 
 
 def quick(cfg: Config) -> Config:
     """The same story in fewer steps."""
     return replace(cfg, steps=50, eval_every=10)
+
+
+def brittle(cfg: Config) -> Config:
+    """With a rule that cannot read most questions; evaluation has the whole one."""
+    return replace(cfg, verifier=replace(cfg.verifier, blind_by="question", blind_share=0.74))
+
+
+def case(cfg: Config) -> str:
+    """How the rule is made brittle, in words for the picture."""
+    rule, said = cfg.verifier, []
+    if rule.blind_by:
+        of = {"question": "questions", "reference": "reference values"}[rule.blind_by]
+        said.append(f"cannot read {rule.blind_share:.0%} of the {of}")
+    if rule.false_right:
+        said.append(f"calls {rule.false_right:.0%} of wrong answers right")
+    return f"in training the rule {' and '.join(said)}"
 
 
 def decent(cfg: Config) -> Config:
