@@ -117,7 +117,8 @@ def abstract(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Run, CooperState]:
     reference = loading.abstract_frozen(cfg.policy, False, mesh).params if cfg.grpo.kl_weight else None
     run = Run(
         cfg=cfg, machine=here, copies=copies, jits=jits.make_jits(cfg, how, mesh), reference=reference, verifier=NOBODY,
-        assistant=NOBODY, counted=("pairs",), style=NOBODY, kept=NOBODY, stream=NOBODY, replay=NO_LABELS, inputs={},
+        assistant=NOBODY, counted=("pairs",), style=NOBODY, watch=NOBODY, kept=NOBODY, stream=NOBODY,
+        replay=NO_LABELS, inputs={},
     )  # fmt: skip
     return run, CooperState(policy, reward)
 
