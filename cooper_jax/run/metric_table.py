@@ -51,7 +51,8 @@ TABLE: dict[str, dict[str, str]] = {
         "pairs/valid": "pairs made. Without any, Cooper is a static reward model: such a run warns, then stops",
         "pairs/valid_rate": "share of the slots that became pairs",
         "pairs/on_policy": "pairs whose negative is a sample of the policy",
-        "pairs/questions_with_positive": "questions with a right completion",
+        "pairs/questions_with_positive": "questions with a right completion, of this step or kept",
+        "pairs/kept": "of these, the questions whose right completions are those kept of earlier steps (`pairs.keep`)",
         "pairs/assistant_asked": "rewritings asked for",
         "pairs/assistant_refused": "rewritings not taken",
         "pairs/refused_*": "why: unfinished, right, unknown (the rule's verdict), no_answer, length, form",
@@ -63,8 +64,9 @@ TABLE: dict[str, dict[str, str]] = {
         "can part the pairs by checking sums, and never read the reference",
         "assistant/*": "a server's counts: requests, retries, cached, circuit_open, given_up, unfinished",
     },
-    "The reward model's update (left out of a step without pairs)": {
-        "rm_update/loss": "pair loss, with anchor and replay",
+    "The reward model's update (left out of a step without pairs or, with `pairs.labels`, verdicts of both kinds)": {
+        "rm_update/loss": "pair loss, with anchor, replay and labels",
+        "rm_update/label_loss": "cross-entropy on the step's judged completions (`pairs.labels`), both classes alike",
         "rm_update/grad_norm": "norm of the gradient, before clipping",
         "rm_update/accuracy": "share of pairs whose right side scores higher",
         "rm_update/margin": "logit of the right side - logit of the wrong one",
