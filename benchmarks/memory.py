@@ -108,16 +108,17 @@ def abstract(cfg: Config, mesh: jax.sharding.Mesh) -> tuple[Run, CooperState]:
     here = Machine(cfg, mesh, models, dict.fromkeys(models, arithmetic.Tokenizer()), NOBODY, ExitStack())
     policy = loading.abstract_state(cfg.policy, False, mesh, cfg.steps * cfg.grpo.optimizer_steps)
     reward = None
-    if cfg.reward_source == "model" and cfg.train_reward:
+    if cfg.reward_source != "rule" and cfg.train_reward:
         reward = loading.abstract_state(cfg.reward, True, mesh, cfg.steps * cfg.pairs.updates)
-    elif cfg.reward_source == "model":
+    elif cfg.reward_source != "rule":
         reward = loading.abstract_frozen(cfg.reward, True, mesh)
     copies = sharding.prompt_copies(drawn.prompts, drawn.group, mesh, drawn.turns)
     how = here.sampling(drawn.group // copies, drawn.temperature, drawn.top_p, drawn.top_k, drawn.turns)
     reference = loading.abstract_frozen(cfg.policy, False, mesh).params if cfg.grpo.kl_weight else None
     run = Run(
         cfg=cfg, machine=here, copies=copies, jits=jits.make_jits(cfg, how, mesh), reference=reference, verifier=NOBODY,
-        assistant=NOBODY, counted=("pairs",), style=NOBODY, stream=NOBODY, replay=NO_LABELS, inputs={},
+        assistant=NOBODY, counted=("pairs",), style=NOBODY, watch=NOBODY, kept=NOBODY, stream=NOBODY,
+        replay=NO_LABELS, inputs={},
     )  # fmt: skip
     return run, CooperState(policy, reward)
 

@@ -120,7 +120,7 @@ def whole(model: Model, given: argparse.Namespace, mesh: Mesh) -> dict[str, Figu
 
     reward_update = jits.make_reward_update(trainee, config.Pairs(), 100, mesh)
     texts = RMTexts(ints, ints, batch(jnp.int32, sampled.rows), parts=parts)
-    pairs = PairBatch(ints, ints, ints, ints, parts=parts)
+    pairs = PairBatch(ints, ints, ints, ints, ints, parts=parts)
     programs: dict[str, Lowered] = {
         "attention": lambda: attended(model, mesh, given.at_once * sharding.ways_of(mesh), slots),
         "rollout": lambda: lower(mesh, rollout, policy.params, prompts, key),

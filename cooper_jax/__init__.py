@@ -22,10 +22,12 @@ from cooper_jax.config import (
     Data,
     Evaluation,
     Fit,
+    Governor,
     Log,
     Mesh,
     MeshModel,
     Model,
+    Monitor,
     Optim,
     Pairs,
     Prompting,
@@ -56,9 +58,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "GRPO", "SFT", "Annotate", "Assistant", "Completion", "Config", "Data", "Demo", "Evaluation", "Export", "Fit",
-    "Generate", "Log", "Mesh", "MeshModel", "Model", "Optim", "Pairs", "Prompting", "Result", "Rollout", "RopeScaling",
-    "Score", "Scoring", "Server", "Trainee", "UserError", "Verifier", "Verify", "annotate", "demo", "evaluate",
-    "export", "fit_reward", "generate", "load", "score", "sft", "train", "verify",
+    "Generate", "Governor", "Log", "Mesh", "MeshModel", "Model", "Monitor", "Optim", "Pairs", "Prompting", "Result",
+    "Rollout", "RopeScaling", "Score", "Scoring", "Server", "Trainee", "UserError", "Verifier", "Verify", "annotate",
+    "demo", "evaluate", "export", "fit_reward", "generate", "load", "score", "sft", "train", "verify",
 ]  # fmt: skip
 
 _PROGRAMS = {

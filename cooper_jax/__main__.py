@@ -32,7 +32,7 @@ LOST = 75
 _CONTINUES = "run the same command to continue from the last checkpoint, if there is one"
 COMMANDS = {
     "train": Command(
-        "cooper", "train", "reinforcement learning: the cooper, static and rule arms", interrupted=_CONTINUES
+        "cooper", "train", "reinforcement learning: the cooper, static, rule and hybrid arms", interrupted=_CONTINUES
     ),
     "sft": Command("programs.sft", "sft", "warm start: imitate worked solutions", interrupted=_CONTINUES),
     "annotate": Command(

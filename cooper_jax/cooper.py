@@ -1,7 +1,7 @@
 """READ FIRST. One Cooper step, and the program that repeats it.
 
 A step is GRPO on the reward model's scores, then the reward model on verified pairs. Two choices give the three arms of
-the paper: `reward_source` ("model" | "rule") and `train_reward`.
+the paper: `reward_source` ("model" | "rule") and `train_reward`; a fourth takes both for its reward ("hybrid").
 """
 
 from collections.abc import Callable, Sequence
@@ -18,11 +18,12 @@ from cooper_jax.device.keys import Use
 from cooper_jax.device.state import CooperState, ModelState, Packing, PairBatch, Prompts, Rollout
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.verifier.brittle import TRULY_RIGHT
 from cooper_jax.host.verifier.pool import Job
-from cooper_jax.host.verifier.verdict import RIGHT, Verdict
+from cooper_jax.host.verifier.verdict import RIGHT, WRONG, Verdict
 from cooper_jax.mesh import hosts, sharding
 from cooper_jax.mesh.sharding import fetch
-from cooper_jax.run import answers, log, loop, machine, metrics, setup
+from cooper_jax.run import answers, log, loop, machine, metrics, monitor, setup
 from cooper_jax.run.compiled import Programs
 from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import HeldOut
@@ -48,61 +49,63 @@ def cooper_step(
     batch = time.device("prepare", run.jits.prepare(run.reference, rollout, packing))
     rows = [problem for problem in problems for _ in range(cfg.rollout.group)]
     completions, pending = _read(rollout, rows, run, time)
-    if cfg.reward_source == "model":
-        with time.host("encode"):
-            texts = put(here.packed(here.rm_texts(rows, completions)))
-        reward_B = time.device("score", run.jits.score(state.reward.params, texts))
-    else:
-        with time.host("verify"):
-            reward_B = put(np.array([v.verdict == RIGHT for v in pending()], np.float32))
+    texts, score_B, reward_B = _reward(state, rows, completions, pending, run, time)
     advantage_PGT, record = time.device("advantages", run.jits.advantages(rollout, reward_B, packing))
     batch = replace(batch, advantage_PGT=advantage_PGT)
-    policy, policy_metrics = _update(run.jits.policy_update, state.policy, batch, cfg.grpo.updates)
-    time.device("policy_update", policy_metrics)
+    skip, repeats, said = _governed(step, pending, score_B, run)
+    record |= said
+    policy, reward = state.policy, state.reward
+    if not skip:
+        policy, policy_metrics = _update(run.jits.policy_update, policy, batch, cfg.grpo.updates)
+        time.device("policy_update", policy_metrics)
+        record |= _named("policy", policy_metrics)
 
     with time.host("verify"):
-        verdicts = pending()
+        verdicts, counts = pending()
     if step == 0:
         answers.check(cfg, asked, verdicts)
-    record |= _named("policy", policy_metrics)
-    reward, counts = state.reward, {}
     if cfg.train_reward:
         # Stage 2: the reward model, on right completions and wrong ones, which the host makes while the device updates
         # the policy. Nothing here waits for the device but a ranking of samples by score, and an assistant that runs on
         # it.
         with time.host("assistant"):
-            score_B = fetch(reward_B) if cfg.pairs.on_policy else None
             places = here.mine(range(len(asked)), run.copies)
-            slots, counts = _build(problems, places, completions, verdicts, step, run, score_B)
-            pairs = put(_pairs(run, slots, step)) if any(hosts.gather(any(slots))) else None
-        if pairs is not None:  # Without a pair nothing would move, replayed labels or not.
-            reward, reward_metrics = _update(run.jits.reward_update, state.reward, pairs, cfg.pairs.updates)
+            seen_B = fetch(score_B) if cfg.pairs.on_policy else None
+            slots, made = _build(problems, places, completions, verdicts, step, run, seen_B)
+            counts |= made
+            run.kept.add(places, problems, completions, verdicts)
+            pairs = put(_pairs(run, slots, step, texts, verdicts)) if _teaches(run, slots, verdicts) else None
+        if pairs is not None:  # Without one nothing would move, replayed labels or not.
+            reward, reward_metrics = _update(run.jits.reward_update, reward, pairs, cfg.pairs.updates * (1 + repeats))
             time.device("rm_update", reward_metrics)
             record |= _named("rm_update", reward_metrics)
-    # Of rows that several processes hold, one has made the pairs.
-    count_WN = here.put_once([count * here.share.leads for count in counts.values()])
-    told = run.jits.tell_all(put(metrics.coded(verdicts)), reward_B, count_WN)
+    told = _tell(verdicts, score_B, counts, run)
     if cfg.train_reward:
         first = cfg.pairs.per_question * np.repeat(places, cfg.pairs.per_question)
         record |= run.style.note(step + 1, [(int(i), slot) for i, slot in zip(first, slots, strict=True) if slot])
     return CooperState(policy, reward), record | {"told": told}
 
 
-def figures(run: Run, record: dict[str, Any]) -> dict[str, Any]:
-    """What is logged of a step, from what it left on the device: of all rows, and the same in every process."""
-    verdict_B, reward_B, count_N = record.pop("told")
+def figures(run: Run, step: int, record: dict[str, Any]) -> dict[str, Any]:
+    """What is logged of a step (counted from 1), from what it left on the device: of all rows, and the same in every
+    process."""
+    verdict_B, score_B, count_N = record.pop("told")
     record |= metrics.rule_metrics(verdict_B)
-    if run.cfg.reward_source == "model":
-        record |= metrics.against_rule(reward_B, verdict_B)
+    if run.cfg.reward_source != "rule":
+        record |= metrics.against_rule(score_B, verdict_B)
+        record |= run.watch.figures(step, record)
+    record |= dict(zip(run.counted, count_N.tolist(), strict=True))
+    if TRULY_RIGHT in record:
+        record["rule/true_accuracy"] = record.pop(TRULY_RIGHT) / len(verdict_B)
     if run.cfg.train_reward:
-        record |= dict(zip(run.counted, count_N.tolist(), strict=True))
         negatives.shares(record)
+        metrics.drop_empty(record, verdict_B)
     return record
 
 
 def train(cfg: Config) -> Result:
     """`cooper train`: bring the run in `cfg.dir` to `cfg.steps` steps."""
-    models = {"policy": cfg.policy} | ({"reward": cfg.reward} if cfg.reward_source == "model" else {})
+    models = {"policy": cfg.policy} | ({"reward": cfg.reward} if cfg.reward_source != "rule" else {})
     with machine.machine(cfg, cfg.dir, **models) as here:
         cfg = here.cfg
         run = setup.cooper_run(cfg, here)
@@ -121,7 +124,7 @@ def train(cfg: Config) -> Result:
             inputs=run.inputs,
             step_fn=step_fn,
             figures=partial(figures, run),
-            check=partial(answers.watch, starvation.note if cfg.train_reward else lambda *_: None),
+            check=partial(answers.watch, [run.watch.note, *([starvation.note] if cfg.train_reward else [])]),
             evaluate=lambda state: held_out.accuracy(state.policy.params),
             eval_every=cfg.eval_every,
             shown=(
@@ -132,11 +135,14 @@ def train(cfg: Config) -> Result:
                 "score/false_positive_rate",
                 "pairs/valid",
             ),
-            seek=run.stream.seek,
-            cursor=lambda: run.stream.cursor,
+            seek=partial(setup.seek, run),
+            cursor=partial(setup.place, run),
             programs=partial(programs, run),
         )
-        return loop.run(training, here)
+        result = loop.run(training, here)
+        if said := monitor.sentence(log.history(cfg.dir, cfg.steps) if hosts.is_main() else []):
+            print(said, flush=True)
+        return result
 
 
 def programs(run: Run, state: CooperState) -> Programs:
@@ -165,9 +171,11 @@ def programs(run: Run, state: CooperState) -> Programs:
     if run.cfg.train_reward:
         pairs = like(_pairs(run, [None] * (rows // drawn.group * run.cfg.pairs.per_question), 0))
         found["rm_update"] = fns.reward_update, (state.reward, pairs)
-    if run.cfg.reward_source == "model":
+    if run.cfg.reward_source != "rule":
         nothing = [np.zeros(0, np.int32)] * rows
         found["score"] = fns.score, (state.reward.params, like(run.machine.packed(nothing)))
+    if run.cfg.reward_source == "hybrid":
+        found["hybrid"] = fns.hybrid, (reward_B, to_tell[0])
     found |= {"prepare": (fns.prepare, to_prepare), "advantages": (fns.advantages, to_advantages)}
     return found | {"tell_all": (fns.tell_all, to_tell)}
 
@@ -182,14 +190,67 @@ def _packing(prompts: Prompts, rollout: Rollout, run: Run, time: Timeline) -> Pa
 
 def _read(
     rollout: Rollout, rows: Sequence[Problem], run: Run, time: Timeline
-) -> tuple[list[str], Callable[[], list[Verdict]]]:
-    """Completions as text, and what waits for the verdicts on them."""
+) -> tuple[list[str], Callable[[], tuple[list[Verdict], dict[str, float]]]]:
+    """Completions as text, and what waits for the verdicts on them: as training sees them, and counts of what the rule
+    says where it is made brittle."""
     with time.host("wait"):
         tokens_BT, real_BT, finished_B = fetch((rollout.token_BT, rollout.real_BT, rollout.finished_B))
     with time.host("decode"):
         completions = run.machine.read(tokens_BT, real_BT)
-        jobs = [Job(p.reference, c, bool(f)) for p, c, f in zip(rows, completions, finished_B, strict=True)]
-        return completions, run.machine.verify(jobs, run.verifier)
+        told = zip(rows, completions, finished_B, strict=True)
+        jobs = [Job(p.reference, c, bool(f), p.question) for p, c, f in told]
+        true = run.machine.verify(jobs)
+        return completions, lambda: (run.verifier.seen(jobs, true()), run.verifier.counts(true()))
+
+
+def _reward(
+    state: CooperState,
+    rows: Sequence[Problem],
+    completions: Sequence[str],
+    pending: Callable[[], tuple[list[Verdict], dict[str, float]]],
+    run: Run,
+    time: Timeline,
+) -> tuple[Sequence[np.ndarray], jax.Array, jax.Array]:
+    """What the policy is paid, behind the completions as the reward model reads them and its scores; of the rule arm,
+    without a reward model, no texts and the reward once more."""
+    source, put, here = run.cfg.reward_source, run.machine.put, run.machine
+    if source == "rule":
+        with time.host("verify"):
+            reward_B = put(np.array([v.verdict == RIGHT for v in pending()[0]], np.float32))
+        return [], reward_B, reward_B
+    with time.host("encode"):
+        texts = here.rm_texts(rows, completions)
+        packed = put(here.packed(texts))
+    score_B = time.device("score", run.jits.score(state.reward.params, packed))
+    if source == "model":
+        return texts, score_B, score_B
+    with time.host("verify"):
+        verdict_B = put(metrics.coded(pending()[0]))
+    return texts, score_B, run.jits.hybrid(score_B, verdict_B)
+
+
+def _governed(
+    step: int, pending: Callable[[], tuple[list[Verdict], dict[str, float]]], score_B: jax.Array, run: Run
+) -> tuple[bool, int, dict[str, float]]:
+    """Whether the policy's update is left out, how often the reward model's is repeated, and both for the log: the
+    governor's word on this step's verdicts, for which it waits, or the monitor's on earlier ones."""
+    cfg, skip = run.cfg, False
+    repeating = cfg.monitor.action == "train-reward"
+    if not (cfg.train_reward and (cfg.governor.least_j or repeating)):
+        return False, 0, {}
+    if cfg.governor.least_j:
+        verdict_B, whole_B, _ = fetch(_tell(pending()[0], score_B, dict.fromkeys(run.counted, 0.0), run))
+        # Without right ones and wrong ones there is no J, and nothing to hold the policy back by.
+        skip = metrics.against_rule(whole_B, verdict_B).get("score/youden", 1.0) < cfg.governor.least_j
+    repeats = cfg.governor.repeats if skip or (repeating and run.watch.alarmed(step + 1)) else 0
+    return skip, repeats, {"governor/skipped_policy": float(skip), "governor/repeats": float(repeats)}
+
+
+def _tell(verdicts: Sequence[Verdict], score_B: jax.Array, counts: dict[str, float], run: Run) -> Any:
+    """Verdicts and scores of all rows, and the processes' counts added up: whole in every process, on the device."""
+    # Of rows that several processes hold, one has counted.
+    count_WN = run.machine.put_once([count * run.machine.share.leads for count in counts.values()])
+    return run.jits.tell_all(run.machine.put(metrics.coded(verdicts)), score_B, count_WN)
 
 
 def _build(
@@ -208,7 +269,7 @@ def _build(
     with run.machine.trouble.held():
         slots, counts = negatives.build(
             problems, completions, verdicts, run.assistant, run.verifier, run.machine.fits, run.cfg.pairs, draw,
-            score_B, places,
+            score_B, places, run.kept.of if run.machine.share.leads else lambda _: {},
         )  # fmt: skip
     return slots, counts | run.assistant.figures()
 
@@ -227,16 +288,41 @@ def _update(
     return state, last | of_first | {"skipped": skipped}
 
 
-def _pairs(run: Run, slots: Sequence[negatives.Pair | None], step: int) -> PairBatch:
-    """The slots that are not empty as arrays, with rows to replay."""
+def _teaches(run: Run, slots: Sequence[negatives.Pair | None], verdicts: Sequence[Verdict]) -> bool:
+    """Whether the step has anything for the reward model, in any process: a pair or, with `pairs.labels`, a right and a
+    wrong completion. All processes must call."""
+    seen = {v.verdict for v in verdicts} if run.cfg.pairs.labels else set()
+    pair, right, wrong = map(any, zip(*hosts.gather([any(slots), RIGHT in seen, WRONG in seen]), strict=True))
+    return pair or (right and wrong)
+
+
+def _pairs(
+    run: Run,
+    slots: Sequence[negatives.Pair | None],
+    step: int,
+    texts: Sequence[np.ndarray] = (),
+    verdicts: Sequence[Verdict] = (),
+) -> PairBatch:
+    """The slots that are not empty as arrays, with rows to replay and, of the step's completions as the reward model
+    reads them, those that the rule has judged."""
     rm_texts, made = run.machine.rm_texts, [slot for slot in slots if slot]
     problems = [pair.problem for pair in made]
     sides = zip(rm_texts(problems, [p.right for p in made]), rm_texts(problems, [p.wrong for p in made]), strict=True)
     rng, replay, count = keys.generator(run.cfg.seed, Use.REPLAY, step), run.replay, run.cfg.pairs.replay_rows
     some = run.machine.dealt(rng.choice(len(replay.completions), count) if replay.completions else np.zeros(0, int))
-    texts = rm_texts([replay.problems[i] for i in some], [replay.completions[i] for i in some])
+    old = rm_texts([replay.problems[i] for i in some], [replay.completions[i] for i in some])
     labelled = count if replay.completions else 0
-    return run.machine.packed_pairs(len(slots), list(sides), labelled, texts, replay.label_R[some])
+    judged = _judged(run, texts, verdicts) if run.cfg.pairs.labels else (0, (), ())
+    return run.machine.packed_pairs(len(slots), list(sides), labelled, old, replay.label_R[some], judged)
+
+
+def _judged(
+    run: Run, texts: Sequence[np.ndarray], verdicts: Sequence[Verdict]
+) -> tuple[int, list[np.ndarray], np.ndarray]:
+    """Room for all completions of a step; this process's that the rule has judged, and their verdicts as 0 and 1."""
+    verdict_B = metrics.coded(verdicts)
+    known = [text for text, verdict in zip(texts, verdict_B, strict=True) if verdict >= 0]
+    return run.cfg.rollout.rows, known, verdict_B[verdict_B >= 0]
 
 
 def _named(prefix: str, record: dict[str, Any]) -> dict[str, Any]:

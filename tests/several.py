@@ -36,7 +36,8 @@ SMALL = Model(vocab=118, width=16, layers=2, heads=4, kv_heads=2, head_dim=8, hi
 
 
 def small(out: Path) -> Config:
-    """The built-in task over operands 1 and 2, whose pairs are also samples, and whose labels are replayed."""
+    """The built-in task over operands 1 and 2, whose pairs are also samples and of earlier steps, and whose
+    labels are replayed and new."""
     toy = config.load(config.builtin("toy.py"))
     model = Trainee(SMALL, config.Optim(lr=3e-3, warmup=2))
     return replace(
@@ -48,9 +49,18 @@ def small(out: Path) -> Config:
         data=config.Data(max_operand=2, held_out=2),
         rollout=replace(toy.rollout, prompts=8, group=4),
         pairs=config.Pairs(
-            per_question=4, on_policy=0.3, replay=0.5, replay_rows=5, style_every=1, style_window=32, min_valid_rate=0.0
+            per_question=4,
+            on_policy=0.3,
+            replay=0.5,
+            replay_rows=5,
+            labels=0.5,
+            keep=2,
+            style_every=1,
+            style_window=32,
+            min_valid_rate=0.0,
         ),
         scoring=config.Scoring(length=40),
+        governor=config.Governor(least_j=0.3, repeats=1),
         verifier=replace(toy.verifier, workers=1),
         sft=replace(toy.sft, dir=str(out / "sft"), steps=100, batch=32, examples=256, optim=config.Optim(lr=3e-3)),
         annotate=config.Annotate(dir=str(out / "labels"), completions=64),

@@ -17,6 +17,7 @@ from cooper_jax import config, cooper
 from cooper_jax.config import Config, Pairs, UserError
 from cooper_jax.cooper import train
 from cooper_jax.device import jits
+from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
 from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.text import encode
 from cooper_jax.host.verifier.pool import Job
@@ -74,6 +75,66 @@ def test_the_chain_of_programs(started: Config, fresh_steps: None, capsys: pytes
     assert "greedy" in capsys.readouterr().out
     results = json.loads((Path(cfg.dir) / "evaluation.json").read_text())
     assert [r["temperature"] for r in results] == [1.0, 0.0]
+
+
+def test_training_sees_a_brittle_rule_and_the_log_the_whole_one(started: Config) -> None:
+    """Blind to one of two questions, and easily deceived: in the reward, in the pairs, and not in evaluations."""
+    cfg = replace(started, steps=2, evaluation=replace(started.evaluation, questions=8))
+    brittle = replace(cfg.verifier, blind_by="question", blind_share=0.5, false_right=0.3)
+    whole = replace(cfg, dir=f"{cfg.dir}/whole", reward_source="rule", train_reward=False)
+    train(whole)
+    for name, arm in (("rule", {"reward_source": "rule", "train_reward": False}), ("cooper", {})):
+        train(replace(cfg, dir=f"{cfg.dir}/{name}", verifier=brittle, **arm))
+        first, before = timeless(f"{cfg.dir}/{name}")[0], timeless(whole.dir)[0]
+        assert "rule/true_accuracy" not in before and before["rule/unknown"] == 0
+        assert first["rule/true_accuracy"] == before["rule/accuracy"] != first["rule/accuracy"]
+        assert 0.2 < first["rule/unknown"] < 0.8
+        if name == "rule":
+            assert first["reward/mean"] == pytest.approx(first["rule/accuracy"])
+        else:
+            read = 8 * (1 - first["rule/unknown"])
+            assert first["pairs/questions_with_positive"] <= read
+
+
+def test_a_governed_policy_waits_for_its_reward_model(started: Config) -> None:
+    """Never good enough: the policy stays as it was, to the bit, and the reward model learns. Continued, it is the same
+    run."""
+    cfg = replace(started, eval_every=0, governor=config.Governor(least_j=1.0, repeats=2))
+    train(cfg)
+    rows = timeless(cfg.dir)
+    held = [row["governor/skipped_policy"] for row in rows]
+    assert held == [float(row.get("score/youden", 1.0) < 1) for row in rows] == [1.0] * 4
+    assert not any("policy/loss" in row for row in rows)
+    assert [row["governor/repeats"] for row in rows] == [2.0] * 4
+    start = final_weights(replace(cfg, dir=cfg.sft.dir), "policy")
+    for before, after in zip(start, final_weights(cfg, "policy"), strict=True):
+        np.testing.assert_array_equal(before, after)
+    changed = zip(_reward_at_start(cfg), final_weights(cfg, "reward"), strict=True)
+    assert any((before != after).any() for before, after in changed)
+
+    parts = replace(cfg, dir=f"{cfg.dir}/parts")
+    train(replace(parts, steps=2))
+    train(parts)
+    assert timeless(parts.dir) == rows
+    for whole, part in zip(final_weights(cfg, "reward"), final_weights(parts, "reward"), strict=True):
+        np.testing.assert_array_equal(whole, part)
+
+
+def test_an_alarm_trains_the_reward_model_more(started: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alarmed from the first step on, whose record the third is the first to know; continued, the same."""
+    easily = config.Monitor(action="train-reward", false_positive_rate=0.0, gap=0.0, unread_gap=0.0, after=0)
+    brittle = replace(started.verifier, blind_by="question", blind_share=0.5)
+    cfg = replace(started, eval_every=0, monitor=easily, verifier=brittle, governor=config.Governor(repeats=1))
+    train(cfg)
+    rows = timeless(cfg.dir)
+    alarms = [row["monitor/alarm"] for row in rows]
+    assert sum(alarms) > 0 and [row["governor/repeats"] for row in rows] == [0.0, 0.0, *alarms[:2]]
+    assert "monitor: alarmed in" in capsys.readouterr().out.splitlines()[-1]
+    assert all("policy/loss" in row and row["governor/skipped_policy"] == 0 for row in rows)
+    parts = replace(cfg, dir=f"{cfg.dir}/parts")
+    train(replace(parts, steps=2))
+    train(parts)
+    assert timeless(parts.dir) == rows
 
 
 def test_a_run_sampled_in_turns_is_the_same_run(started: Config) -> None:
@@ -136,6 +197,62 @@ def test_a_step_is_compiled_before_the_first(
     assert names["jit(rollout)"] == 2 and names["jit(prepare)"] == names["jit(advantages)"] == 1  # one evaluates
 
 
+def test_the_rule_where_it_knows_and_the_model_where_not(started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a rule that reads everything, hybrid is the rule arm to the bit, whatever its reward model learns; stopped
+    and continued, it is the run that was never stopped, kept completions included. Where the rule reads nothing, it is
+    Cooper to the bit."""
+    pairs = Pairs(per_question=2, on_policy=0.3, replay=0.5, replay_rows=4, labels=0.5, keep=2)
+    hybrid = replace(started, reward_source="hybrid", pairs=pairs, eval_every=0)
+    whole, halves, rule, blind, model = (
+        replace(hybrid, dir=f"{started.dir}/{name}") for name in ("whole", "halves", "rule", "blind", "model")
+    )
+    train(whole)
+    train(replace(halves, steps=2))
+    assert json.loads(checkpoint_side(halves, 2))["problems"]["kept"]
+    train(halves)
+    assert checkpoint_side(halves, 4) == checkpoint_side(whole, 4)
+    but = ("rm_update/slots_filled",)
+    assert [without(r, but) for r in timeless(halves.dir)] == [without(r, but) for r in timeless(whole.dir)]
+    for item in ("policy", "reward"):
+        for one, other in zip(final_weights(whole, item), final_weights(halves, item), strict=True):
+            np.testing.assert_array_equal(one, other)
+    train(replace(rule, reward_source="rule", train_reward=False))
+    for one, other in zip(final_weights(whole, "policy"), final_weights(rule, "policy"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    logged = timeless(whole.dir)
+    assert all("score/agreement" in r and r["reward/mean"] == r["rule/accuracy"] for r in logged)
+    assert not [name for row in logged for name in row if name != "step" and not metric_table.explained(name)]
+
+    unread = config.Verifier(rule="arithmetic", blind_by="reference", blind_share=1.0)
+    for cfg, source in ((blind, "hybrid"), (model, "model")):
+        train(replace(cfg, reward_source=source, verifier=unread, steps=2))
+    assert timeless(blind.dir) == timeless(model.dir)
+    assert all("rm_update/loss" not in row for row in timeless(blind.dir))
+
+
+def checkpoint_side(cfg: Config, step: int) -> str:
+    return (Path(cfg.dir) / "checkpoints" / str(step) / "cursor" / "metadata").read_text()
+
+
+def without(record: dict[str, float], names: tuple[str, ...]) -> dict[str, float]:
+    return {name: value for name, value in record.items() if name not in names}
+
+
+def test_the_reward_model_learns_of_labels_in_a_step_without_pairs(
+    lucky: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An assistant that makes nothing: what is logged is of labels alone."""
+    monkeypatch.setattr(ArithmeticAssistant, "rewrite", lambda self, requests, *_: [None] * len(requests))
+    train(replace(lucky, steps=1, eval_every=0, pairs=Pairs(tries=1, labels=0.5)))
+    (row,) = records(lucky.dir)
+    assert row["pairs/valid"] == 0 and 0 < row["rule/accuracy"] < 1
+    assert (
+        row["rm_update/loss"] == pytest.approx(0.5 * row["rm_update/label_loss"], rel=1e-5)
+        and row["rm_update/grad_norm"] > 0
+    )
+    assert "rm_update/accuracy" not in row
+
+
 def test_packing_changes_no_run(started: Config) -> None:
     """The same samples, and the same figures of both updates, whatever the layout of the policy's rows."""
     shared = replace(started, steps=2, grpo=replace(started.grpo, kl_weight=0.1))
@@ -167,7 +284,7 @@ def lucky(tiny_config: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
         return [f"#{i % 4 + 2}" for i in range(len(tokens_BT))]
 
     monkeypatch.setattr(encode, "decode", decode)
-    monkeypatch.setattr(cooper, "Job", lambda reference, text, _: Job(reference, text, True))
+    monkeypatch.setattr(cooper, "Job", lambda reference, text, *_: Job(reference, text, True))
     policy, reward = replace(tiny_config.policy, init=""), replace(tiny_config.reward, init="")
     data = config.Data(max_operand=2, held_out=2)
     return replace(tiny_config, policy=policy, reward=reward, data=data, eval_every=0, steps=2, save_every=1)
@@ -216,7 +333,7 @@ def test_rewriting_runs_while_the_policy_is_updated(lucky: Config, monkeypatch: 
         run.assistant = Noting()
         _, record = cooper.cooper_step(state, run.stream.take(8), 0, run, Timeline())
         assert order == ["tokens", "assistant, update under way"]
-        logged = cooper.figures(run, jax.device_get(record))
+        logged = cooper.figures(run, 1, jax.device_get(record))
         assert logged["pairs/valid"] > 0 and "score/gap" in logged
         jax.block_until_ready(updates)
 

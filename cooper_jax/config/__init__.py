@@ -6,6 +6,7 @@ message that names the value, the rule and the fix.
 
 from cooper_jax.config.errors import UserError, require, visible
 from cooper_jax.config.files import builtin, flat, from_json, load, to_json
+from cooper_jax.config.guards import Governor, Monitor
 from cooper_jax.config.model import RUN_TIME, SHAPES, Model, Optim, RopeScaling, Trainee
 from cooper_jax.config.paths import is_local, path
 from cooper_jax.config.programs import SFT, Annotate, Evaluation, Fit
@@ -40,10 +41,12 @@ __all__ = [
     "Evaluation",
     "Extraction",
     "Fit",
+    "Governor",
     "Log",
     "Mesh",
     "MeshModel",
     "Model",
+    "Monitor",
     "Optim",
     "Pairs",
     "Prompting",

@@ -68,6 +68,9 @@ class Annotate:
     mesh: MeshModel = field(default_factory=MeshModel)
     prompt: str = JUDGE_PROMPT
     """What the judge is asked; {question}, {reference} and {completion} are put in."""
+    brittle: bool = False
+    """Label by the rule as training sees it where that is made brittle (`verifier.blind_by`, `verifier.false_right`):
+    the reward model's start then knows no more than the rule arm."""
 
     def __post_init__(self) -> None:
         check_types(self)

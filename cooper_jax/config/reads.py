@@ -16,7 +16,7 @@ READS: dict[str, tuple[str, ...]] = {
     ),
     "annotate": (
         "annotate", "policy.init", "policy.model", "policy.tokenizer", "data", "prompting", *_SAMPLER, "rollout.top_p",
-        *_VERIFIER, *_MACHINE,
+        "verifier", *_MACHINE,
     ),
     "fit-reward": (
         "fit", "reward.model", "reward.tokenizer", "reward.micro_batch", "scoring", "data.source", "evaluation.batch",
@@ -24,7 +24,8 @@ READS: dict[str, tuple[str, ...]] = {
     ),
     "train": (
         "dir", "steps", "reward_source", "train_reward", "policy", "reward", "data", "prompting", "rollout", "grpo",
-        "pairs", "scoring", "assistant", "fit.data", "verifier", *_HELD_OUT, "eval_every", *_LOOP, *_MACHINE,
+        "pairs", "scoring", "assistant", "fit.data", "verifier", "governor", "monitor", *_HELD_OUT, "eval_every",
+        *_LOOP, *_MACHINE,
     ),
     "evaluate": (
         "dir", "evaluation", "policy.model", "policy.tokenizer", "reward.model", "reward.tokenizer", "data",

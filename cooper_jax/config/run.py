@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cooper_jax.config.errors import check_types, require
+from cooper_jax.config.guards import Governor, Monitor
 from cooper_jax.config.model import Trainee
 from cooper_jax.config.programs import SFT, Annotate, Evaluation, Fit
 from cooper_jax.config.text import Assistant, Data, Prompting, Scoring, Verifier
@@ -22,8 +23,9 @@ class Config:
     """Of all randomness: first weights, samples, the order of the data."""
     steps: int = 200
     """Training steps of `cooper train`."""
-    reward_source: Literal["model", "rule"] = "model"
-    """Reward of the policy: the reward model's score, or the rule's verdict (then no reward model is built)."""
+    reward_source: Literal["model", "rule", "hybrid"] = "model"
+    """Reward of the policy: the reward model's score, or the rule's verdict (then no reward model is built), or both:
+    the verdict where it is right or wrong, the score where it is unknown."""
     train_reward: bool = True
     """Cooper: train the reward model too. With reward_source "model", False is the static arm."""
     data: Data = field(default_factory=Data)
@@ -31,6 +33,8 @@ class Config:
     rollout: Rollout = field(default_factory=Rollout)
     grpo: GRPO = field(default_factory=GRPO)
     pairs: Pairs = field(default_factory=Pairs)
+    governor: Governor = field(default_factory=Governor)
+    monitor: Monitor = field(default_factory=Monitor)
     scoring: Scoring = field(default_factory=Scoring)
     assistant: Assistant = field(default_factory=Assistant)
     verifier: Verifier = field(default_factory=Verifier)
@@ -67,7 +71,7 @@ class Config:
             require(value >= 0, f"{name} = {value}: must not be negative; 0 turns it off")
         require(self.seed >= 0, f"seed = {self.seed}: must not be negative")
         require(
-            self.reward_source == "model" or not self.train_reward,
+            self.reward_source != "rule" or not self.train_reward,
             'reward_source = "rule" with train_reward = True: the rule arm builds no reward model; '
             "add --no-train-reward",
         )

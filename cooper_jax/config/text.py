@@ -99,14 +99,32 @@ class Verifier:
     """Processes that verify; by default as many as this process may use processors."""
     deadline: float = 2.0
     """Seconds of computing for one verdict; then the worker is killed, replaced, and the verdict is `unknown`."""
-    blind: float = 0.0
-    """Share of references that the rule declines to read (`unknown`): a study of brittle rules, for training only."""
+    blind_by: Literal["", "question", "reference"] = ""
+    """For experiments, a rule made brittle: some completions are unknown to it in training, by the checksum of their
+    question or of their reference. Evaluation has the whole rule. Empty: none."""
+    blind_share: float = 0.0
+    """Share of all questions, or of all references, that it is blind to."""
+    false_right: float = 0.0
+    """For experiments: share of the wrong answers that it calls right in training, by the checksum of question and
+    completion."""
 
     def __post_init__(self) -> None:
         check_types(self)
         require(self.workers >= 1, f"verifier.workers = {self.workers}: must be at least 1")
         require(self.deadline > 0, f"verifier.deadline = {self.deadline}: must be positive")
-        require(0 <= self.blind <= 1, f"verifier.blind = {self.blind}: must be from 0 to 1")
+        for name in ("blind_share", "false_right"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"verifier.{name} = {value}: must be from 0 to 1")
+        require(
+            (self.blind_by != "") == (self.blind_share > 0),
+            f"verifier.blind_by = {self.blind_by!r} with verifier.blind_share = {self.blind_share}: set both, or "
+            "neither",
+        )
+
+    @property
+    def brittle(self) -> bool:
+        """Whether training sees other verdicts than the whole rule's."""
+        return self.blind_by != "" or self.false_right > 0
 
 
 @dataclass(frozen=True)
@@ -203,7 +221,9 @@ class MeshModel:
         require(0 < self.top_p <= 1, f"mesh model: top_p = {self.top_p}: must be in (0, 1]; 1 keeps every token")
 
 
-Rewriting = Literal["answer", "intermediate", "final", "hedge", "omit", "retract", "repeat", "garble"]
+Rewriting = Literal[
+    "answer", "intermediate", "final", "hedge", "omit", "retract", "repeat", "garble", "truncate", "opener"
+]
 
 
 @dataclass(frozen=True)
@@ -215,7 +235,7 @@ class Assistant:
     a server; mesh: a frozen model on the policy's mesh."""
     kinds: tuple[Rewriting, ...] = ("answer", "intermediate")
     """By rule, one is drawn for each rewriting. `answer` and `intermediate` are faithful: nothing in the text
-    contradicts the wrong answer."""
+    contradicts the wrong answer. `truncate` and `opener` state none."""
     server: Server = field(default_factory=Server)
     mesh: MeshModel = field(default_factory=MeshModel)
     prompt: str = REWRITE_PROMPT

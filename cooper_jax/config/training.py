@@ -129,6 +129,12 @@ class Pairs:
     """Of binary cross-entropy on labelled rows of `fit.data`; 0: none are read."""
     replay_rows: int = 0
     """How many of these rows are read in a step."""
+    labels: float = 0.0
+    """Of binary cross-entropy on all of the step's completions that the rule has judged, right and wrong ones alike in
+    weight. Where both are there the reward model learns of them without a pair too. 0: pairs alone."""
+    keep: int = 0
+    """So many right completions of each question are kept, the latest, and are its positives in a step that has none.
+    They lie in the checkpoint. 0: none."""
     updates: int = 1
     """Optimizer steps of the reward model in each Cooper step."""
     tries: int = 3
@@ -155,14 +161,16 @@ class Pairs:
         for name in ("on_policy", "min_valid_rate"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"pairs.{name} = {value}: must be from 0 to 1")
+        require(self.keep >= 0, f"pairs.keep = {self.keep}: must not be negative; 0 keeps none")
         require(self.length_ratio >= 1, f"pairs.length_ratio = {self.length_ratio}: must be at least 1")
         require(self.style_every >= 0, f"pairs.style_every = {self.style_every}: must not be negative; 0 turns it off")
         require(self.style_window >= 32, f"pairs.style_window = {self.style_window}: use 32 pairs or more")
-        for name in ("weight", "anchor", "replay"):
+        for name in ("weight", "anchor", "replay", "labels"):
             value = getattr(self, name)
             require(value >= 0, f"pairs.{name} = {value}: must not be negative")
         require(
-            self.weight + self.anchor + self.replay > 0, "pairs: weight, anchor and replay are all 0; no loss is left"
+            self.weight + self.anchor + self.replay + self.labels > 0,
+            "pairs: weight, anchor, replay and labels are all 0; no loss is left",
         )
         require(
             (self.replay > 0) == (self.replay_rows > 0),

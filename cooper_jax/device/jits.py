@@ -23,6 +23,7 @@ from cooper_jax.mesh import sharding
 from cooper_jax.model import hf, transformer, weights
 from cooper_jax.model.sample import Sampling
 from cooper_jax.model.weights import Weight
+from cooper_jax.rl import hybrid
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Jits:
 
     rollout: Callable[[Any, Prompts, jax.Array], Rollout]
     score: Callable[[Any, RMTexts], jax.Array]
+    hybrid: Callable[[jax.Array, jax.Array], jax.Array]
     prepare: Callable[..., PolicyBatch]
     advantages: Callable[..., tuple[jax.Array, Metrics]]
     tell_all: Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
@@ -44,6 +46,7 @@ def make_jits(cfg: Config, sampling: Sampling, mesh: Mesh) -> Jits:
     return Jits(
         rollout=make_rollout(cfg.policy.model, sampling, mesh),
         score=make_score(cfg.reward.model, mesh),
+        hybrid=make_hybrid(mesh),
         prepare=make_prepare(cfg.policy, cfg.grpo, cfg.rollout, mesh),
         advantages=make_advantages(cfg.policy.micro_batch, cfg.grpo, cfg.rollout, mesh),
         tell_all=make_tell_all(mesh),
@@ -76,6 +79,12 @@ def make_logits(model: Model, mesh: Mesh) -> Callable[[Any, RMTexts], jax.Array]
 def make_score(model: Model, mesh: Mesh) -> Callable[[Any, RMTexts], jax.Array]:
     """Jitted `score`."""
     return _jit(partial(forward.score, model=model), mesh, out_shardings=sharding.by_rows(mesh))
+
+
+@cache
+def make_hybrid(mesh: Mesh) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """Jitted `hybrid.rewards`."""
+    return _jit(hybrid.rewards, mesh, out_shardings=sharding.by_rows(mesh))
 
 
 @cache

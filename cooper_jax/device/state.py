@@ -94,16 +94,18 @@ class RMTexts:
 
 @struct.dataclass
 class PairBatch:
-    """A right and a wrong completion of one question side by side, and labelled texts to replay or to fit; packed.
+    """A right and a wrong completion of one question side by side, labelled texts to replay or to fit, and completions
+    of the step that the rule has judged; packed.
 
     `wrong_RU` is, at the last token of a right text, the slot where its wrong one ends; `label_RU` is 1 or 0 at the
-    last token of a labelled text. Elsewhere both are -1.
+    last token of a labelled text, `verdict_RU` at that of a judged one. Elsewhere all are -1.
     """
 
     token_RU: Array
     segment_RU: Array
     wrong_RU: Array
     label_RU: Array
+    verdict_RU: Array
     parts: int = struct.field(pytree_node=False, default=1)
 
 

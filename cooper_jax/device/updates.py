@@ -108,7 +108,7 @@ def policy_loss(
 
 
 def reward_loss(params: Any, batch: dict[str, Any], *, cfg: config.Pairs, model: Model) -> tuple[jax.Array, Metrics]:
-    """Cooper's stage 2: the pairs, with anchor, and the replayed texts."""
+    """Cooper's stage 2: the pairs, with anchor, the replayed texts, and the completions that the rule has judged."""
     rows: PairBatch = batch["pairs"]
     right_RU = heads.score(params, rows.token_RU, rows.segment_RU, model)
     wrong_RU = jnp.take_along_axis(right_RU, jnp.maximum(rows.wrong_RU, 0), axis=1)
@@ -116,13 +116,18 @@ def reward_loss(params: Any, batch: dict[str, Any], *, cfg: config.Pairs, model:
     loss = total(pairs.anchored(right_RU, wrong_RU, cfg.weight, cfg.anchor))
     if cfg.replay:
         loss += cfg.replay * jnp.sum(batch["label_weight_RU"] * pairs.cross_entropy(right_RU, rows.label_RU))
+    judged = {}
+    if cfg.labels:
+        cross = jnp.sum(batch["verdict_weight_RU"] * pairs.cross_entropy(right_RU, rows.verdict_RU))
+        loss, judged = loss + cfg.labels * cross, {"label_loss": cross}
     return loss, {
         "loss": loss,
         "accuracy": total(right_RU > wrong_RU),
         "margin": total(right_RU - wrong_RU),
         "right": total(jax.nn.sigmoid(right_RU)),
         "wrong": total(jax.nn.sigmoid(wrong_RU)),
-        "weight": jnp.sum(batch["pair_weight_RU"]),
+        "weight": jnp.sum(batch["weight_RU"]),
+        **judged,
     }
 
 
@@ -137,11 +142,15 @@ def fit_loss(params: Any, batch: dict[str, Any], *, model: Model) -> tuple[jax.A
 
 
 def reward_update(state: ModelState, rows: PairBatch, *, labels_alone: bool, **how: Any) -> tuple[ModelState, Metrics]:
-    """`update` of the reward model: means over the pairs and over the labelled texts. Labels come along with pairs:
-    without one, nothing moves, unless they are all there is to be (`labels_alone`)."""
+    """`update` of the reward model: means over the pairs, over the labelled texts and over each class of judged ones.
+    Labelled texts come along with pairs, or with judged texts of both classes: without these nothing moves, unless they
+    are all there is to be (`labels_alone`)."""
     paired_RU, labelled_RU = rows.wrong_RU >= 0, rows.label_RU >= 0
-    label_weight_RU = masked.mean_weights(labelled_RU) * (labels_alone | jnp.any(paired_RU))
-    batch = {"pairs": rows, "pair_weight_RU": masked.mean_weights(paired_RU), "label_weight_RU": label_weight_RU}
+    pair_weight_RU, verdict_weight_RU = masked.mean_weights(paired_RU), masked.balanced_weights(rows.verdict_RU)
+    weight_RU = jnp.where(jnp.any(paired_RU), pair_weight_RU, verdict_weight_RU)
+    label_weight_RU = masked.mean_weights(labelled_RU) * (labels_alone | jnp.any(weight_RU > 0))
+    batch = {"pairs": rows, "pair_weight_RU": pair_weight_RU, "label_weight_RU": label_weight_RU}
+    batch |= {"verdict_weight_RU": verdict_weight_RU, "weight_RU": weight_RU}
     used = optim.used_parts(rows.segment_RU > 0, rows.parts)
     state, metrics = update(state, batch, parts=rows.parts, used=used, **how)
     slots = rows.segment_RU.size / rows.parts * used

@@ -20,6 +20,7 @@ from cooper_jax.host.cache import Cache
 from cooper_jax.host.judge import Judge, LenientJudge, Opinion, Row, ServerJudge
 from cooper_jax.host.server import Server
 from cooper_jax.host.text import data
+from cooper_jax.host.verifier.brittle import Brittle
 from cooper_jax.host.verifier.pool import Job
 from cooper_jax.host.verifier.verdict import Verdict
 from cooper_jax.mesh import hosts
@@ -49,7 +50,10 @@ class FromFile:
 
 def annotate_file(rows: str, cfg: FromFile) -> Result:
     """Label the completions in the file `rows`: JSONL or parquet, see `judge.read_rows`."""
-    how = config.Annotate(dir=cfg.out, rows=rows, judge=cfg.judge, server=cfg.server, mesh=cfg.model, prompt=cfg.prompt)
+    how = config.Annotate(
+        dir=cfg.out, rows=rows, judge=cfg.judge, server=cfg.server, mesh=cfg.model, prompt=cfg.prompt,
+        brittle=cfg.verifier.brittle,
+    )  # fmt: skip
     anyone = Trainee()
     return annotate(
         Config(anyone, anyone, dir=cfg.out, annotate=how, verifier=cfg.verifier, data=config.Data(source=""))
@@ -85,8 +89,9 @@ def annotate(cfg: Config) -> Result:
 def _label(rows: Sequence[Row], here: Machine) -> Result:
     """Write `labels.parquet` (VerifyRM's columns, and who said what), `report.json` and `report.md`."""
     out = path(here.cfg.annotate.dir)
-    jobs = [Job(row.problem.reference, row.completion, row.finished) for row in rows]
-    pending = here.verifier.submit(hosts.split(jobs))
+    jobs = [Job(row.problem.reference, row.completion, row.finished, row.problem.question) for row in rows]
+    rule = Brittle(here.verifier, here.cfg.verifier) if here.cfg.annotate.brittle else here.verifier
+    pending = rule.submit(hosts.split(jobs))
     name, said = _second(rows, here) if here.cfg.annotate.judge != "none" else (judge.RULE_ALONE, [])
     verdicts = [Verdict(*verdict) for verdict in hosts.joined(pending.result())]
     said = said or judge.echo(verdicts)

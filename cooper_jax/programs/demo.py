@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -23,7 +23,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "rule": {"reward_source": "rule", "train_reward": False},
     "static": {"reward_source": "model", "train_reward": False},
     "cooper": {"reward_source": "model", "train_reward": True},
+    "hybrid": {"reward_source": "hybrid", "train_reward": True},
 }
+PAPER = ("rule", "static", "cooper")
 INSTEAD = {
     **dict.fromkeys(("dir", "sft.dir", "annotate.dir", "fit.dir", "fit.data"), "--out, under which all of them lie"),
     **dict.fromkeys(("policy.init", "reward.init"), "cooper train, which takes a start of your own"),
@@ -32,6 +34,8 @@ INSTEAD = {
 }
 """Settings that the demo gives a value of its own, and what a user wants who sets one."""
 _QUICK = dict.fromkeys(("steps", "eval_every"), "them without --quick")
+_DECENT = dict.fromkeys(("annotate.completions", "fit.steps", "fit.eval_every"), "them without --start decent")
+_BRITTLE = dict.fromkeys(("verifier.blind_by", "verifier.blind_share"), "them without --brittle")
 LAST = 5
 """`final_reward` is the mean of so many last steps."""
 
@@ -43,21 +47,32 @@ class Demo:
     config: Annotated[Config, tyro.conf.arg(name="")]
     seeds: tuple[int, ...] = (0,)
     """Each seed has its own warm start, reward model and arms."""
-    arms: tuple[str, ...] = field(default=tuple(ARMS))
+    arms: tuple[str, ...] = field(default=PAPER)
+    """The paper's three; hybrid, beside them, takes the rule's verdict and, where that is unknown, the score."""
     out: Annotated[str | Path, tyro.conf.arg(metavar="PATH")] = "runs/demo"
     """Runs, report.png and results.json; running again continues."""
     quick: bool = False
     """Fewer steps: about a minute and a half."""
+    start: Literal["weak", "decent"] = "weak"
+    """The reward model's: weak on purpose, as the config file has it, or decent: fitted three times as long, on 8,000
+    completions (with --annotate.brittle on more, so that as many are read)."""
+
+    brittle: bool = False
+    """The brittle case: a rule that cannot read 74 % of the questions in training, and a decent start."""
 
     def __post_init__(self) -> None:
         require(len(self.seeds) > 0, "demo --seeds: name at least one")
+        if self.brittle:
+            object.__setattr__(self, "start", "decent")
         unknown = [arm for arm in self.arms if arm not in ARMS]
         require(not unknown and len(self.arms) > 0, f"demo --arms {' '.join(unknown)}: choose from {', '.join(ARMS)}")
 
 
 def check(chosen: Demo, loaded: Config) -> None:
     """Raise UserError where an option sets, other than the `loaded` file, what the demo sets itself."""
-    for name, instead in (INSTEAD | (_QUICK if chosen.quick else {})).items():
+    taken = INSTEAD | (_QUICK if chosen.quick else {}) | (_BRITTLE if chosen.brittle else {})
+    taken |= _DECENT if chosen.start == "decent" else {}
+    for name, instead in taken.items():
         value, before = (reduce(getattr, name.split("."), cfg) for cfg in (chosen.config, loaded))
         option = f"--{name.replace('_', '-')} {value}"
         require(value == before, f"demo {option}: the demo has its own; use {instead}")
@@ -67,17 +82,49 @@ def demo(cfg: Demo) -> Result:
     """Run all arms of all seeds, then write `results.json` and `report.png` and print the table."""
     begun, out = time.perf_counter(), path(cfg.out)
     shared = quick(cfg.config) if cfg.quick else cfg.config
+    shared = brittle(shared) if cfg.brittle else shared
+    shared = decent(shared) if cfg.start == "decent" else shared
     seeds = [_seed(replace(shared, seed=seed), seed, cfg.arms, out / f"seed{seed}") for seed in cfg.seeds]
-    results = {"seconds": round(time.perf_counter() - begun, 1), "seeds": seeds}
+    results: dict[str, Any] = {"seconds": round(time.perf_counter() - begun, 1), "seeds": seeds}
+    if shared.verifier.brittle:
+        results["rule"] = case(shared)
     if hosts.is_main():
         (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-        curves.three_arms(results, out)
+        curves.report(results, out)
     return Result(out, results)
 
 
 def quick(cfg: Config) -> Config:
     """The same story in fewer steps."""
     return replace(cfg, steps=50, eval_every=10)
+
+
+def brittle(cfg: Config) -> Config:
+    """With a rule that cannot read most questions; evaluation has the whole one."""
+    return replace(cfg, verifier=replace(cfg.verifier, blind_by="question", blind_share=0.74))
+
+
+def case(cfg: Config) -> str:
+    """How the rule is made brittle, in words for the picture."""
+    rule, said = cfg.verifier, []
+    if rule.blind_by:
+        of = {"question": "questions", "reference": "reference values"}[rule.blind_by]
+        said.append(f"cannot read {rule.blind_share:.0%} of the {of}")
+    if rule.false_right:
+        said.append(f"calls {rule.false_right:.0%} of wrong answers right")
+    return f"in training the rule {' and '.join(said)}"
+
+
+def decent(cfg: Config) -> Config:
+    """With a reward model that reads the reference well."""
+    unread = cfg.verifier.blind_share if cfg.annotate.brittle else 0.0
+    require(unread < 1, "demo --start decent --annotate.brittle: the rule is blind to all, and labels nothing")
+    completions = round(8000 / (1 - unread))
+    return replace(
+        cfg,
+        annotate=replace(cfg.annotate, completions=completions),
+        fit=replace(cfg.fit, steps=240, eval_every=240),
+    )
 
 
 def _seed(cfg: Config, seed: int, arms: tuple[str, ...], out: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ FIRST: dict[str, tuple[str, ...]] = {
         "evaluation.temperatures", "evaluation.top_p", "rollout.completion_len", "verifier.extract", "seed",
     ),
     "demo": (
-        "steps", "policy.optim.lr", "reward.optim.lr", "pairs.on_policy", "verifier.blind", "evaluation.questions",
+        "steps", "reward.optim.lr", "verifier.blind_by", "verifier.blind_share", "evaluation.questions",
     ),
 }  # fmt: skip
 """The settings that matter first: ten, with what a program has of its own."""

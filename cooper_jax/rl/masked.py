@@ -26,6 +26,14 @@ def mean_weights(mask: jax.Array) -> jax.Array:
     return mask / jnp.maximum(jnp.sum(mask), 1).astype(jnp.float32)
 
 
+def balanced_weights(label: jax.Array) -> jax.Array:
+    """Weights of any shape that make a sum the mean of two means, over label 1 and over label 0; all 0 unless both are
+    there. Other labels weigh nothing."""
+    right, wrong = label == 1, label == 0
+    both = jnp.any(right) & jnp.any(wrong)
+    return both * (mean_weights(right) + mean_weights(wrong)) / 2
+
+
 def segment_mean(x_BT: jax.Array, segment_BT: jax.Array) -> jax.Array:
     """At each slot the mean of `x_BT` over the slots of its row that have its number in `segment_BT`."""
 

@@ -9,6 +9,8 @@ from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.verdict import Verdict
 from cooper_jax.mesh import hosts
 
+Note = Callable[[int, Mapping[str, float]], str | None]
+"""Looks at the record of a step, counted from 1: a warning where one is due."""
 _MARKS = {"boxed": "\\boxed", "hash": "####", "phrase": "answer is"}
 """How a prompt asks for the form that the rule reads."""
 _EXAMPLES = {"boxed": "put your final answer within \\boxed{}", "hash": "end with #### ANSWER"}
@@ -37,7 +39,7 @@ def check(cfg: Config, asked: Sequence[Problem], verdicts: Sequence[Verdict]) ->
     Raises UserError, in all of them, where no finished completion states an answer that the rule finds, and nothing
     asks for one in that form: such a run learns nothing.
     """
-    hint = expected(cfg, asked) if cfg.train_reward or cfg.reward_source == "rule" else ""
+    hint = expected(cfg, asked) if cfg.train_reward or cfg.reward_source != "model" else ""
     if not hint:
         return
     finished = [v for v in verdicts if v.reason != "unfinished"]
@@ -50,8 +52,8 @@ def check(cfg: Config, asked: Sequence[Problem], verdicts: Sequence[Verdict]) ->
         )
 
 
-def watch(note: Callable[[int, Mapping[str, float]], str | None], step: int, record: Mapping[str, float]) -> str | None:
-    """What is to be said of the record of a step (counted from 1): what `note` says, and after the first one where most
+def watch(notes: Sequence[Note], step: int, record: Mapping[str, float]) -> str | None:
+    """What is to be said of the record of a step (counted from 1): what `notes` say, and after the first one where most
     completions were cut."""
-    said = [cut_short(record) if step == 1 else "", note(step, record)]
+    said = [cut_short(record) if step == 1 else "", *(note(step, record) for note in notes)]
     return "; ".join(filter(None, said)) or None

@@ -48,7 +48,7 @@ class Checkpointer:
         """Step of the newest checkpoint; before the first `save`, of the newest complete one."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state: CooperState, cursor: int, figure: float | None = None) -> None:
+    def save(self, step: int, state: CooperState, cursor: Any, figure: float | None = None) -> None:
         """Copy `state` to the host, whereupon it may be donated, and write it while the run goes on; the checkpoint
         appears under its name once it is complete. `figure` is what `best` compares (-inf: not known).
 
@@ -96,7 +96,7 @@ class Checkpointer:
             f"{free / 1e6:.0f} MB free; free some, and run the same command to continue from the last checkpoint"
         )
 
-    def restore(self, step: int, like: CooperState) -> tuple[CooperState, int]:
+    def restore(self, step: int, like: CooperState) -> tuple[CooperState, Any]:
         """The state and the cursor at `step`, laid out as the abstract state `like`.
 
         Raises UserError where the checkpoint is damaged or of another model.

@@ -13,8 +13,8 @@ from cooper_jax.config import path
 from cooper_jax.run import log
 
 # Okabe & Ito's palette: told apart by colour-blind readers too.
-_COLOURS = {"rule": "#0072B2", "static": "#D55E00", "cooper": "#009E73"}
-_LABELS = {"rule": "rule reward", "static": "static reward model", "cooper": "Cooper"}
+_COLOURS = {"rule": "#0072B2", "static": "#D55E00", "cooper": "#009E73", "hybrid": "#CC79A7"}
+_LABELS = {"rule": "rule reward", "static": "static reward model", "cooper": "Cooper", "hybrid": "hybrid"}
 
 
 def records(run_dir: str) -> list[dict[str, float]]:
@@ -22,7 +22,7 @@ def records(run_dir: str) -> list[dict[str, float]]:
     return log.read(path(run_dir) / "metrics.jsonl")[0]
 
 
-def three_arms(results: dict[str, Any], out: Path) -> None:
+def report(results: dict[str, Any], out: Path) -> None:
     """Write `report.png` and print the table of a demo's `results`; names the files at the end."""
     arms = list(results["seeds"][0]["arms"])
     figure = Figure(figsize=(11, 4.2), dpi=150, layout="constrained")
@@ -35,7 +35,8 @@ def three_arms(results: dict[str, Any], out: Path) -> None:
     accuracy.set_title("True accuracy, held-out questions", loc="left", fontweight="bold")
     reward.set_title("Reward in training", loc="left", fontweight="bold")
     seeds = len(results["seeds"])
-    figure.supxlabel(f"training step  ({seeds} seeds, mean in bold)" if seeds > 1 else "training step")
+    asides = [f"{seeds} seeds, mean in bold"] * (seeds > 1) + [results["rule"]] * ("rule" in results)
+    figure.supxlabel(f"training step  ({'; '.join(asides)})" if asides else "training step")
     with (out / "report.png").open("wb") as file:
         figure.savefig(file, format="png")
     _table(results, arms)

@@ -46,13 +46,14 @@ class Training:
     eval_every: int
     shown: tuple[str, ...]
     """Figures beside the progress bar."""
-    figures: Callable[[dict[str, Any]], dict[str, Any]] = lambda record: record
-    """Makes numbers of what a step returned, once it has been fetched."""
+    figures: Callable[[int, dict[str, Any]], dict[str, Any]] = lambda _, record: record
+    """Makes numbers of what a step (counted from 1) returned, once it has been fetched."""
     check: Callable[[int, Record], str | None] = lambda *_: None
     """Looks at the record of a step (counted from 1): a warning where one is due. Raises UserError to end the run."""
-    seek: Callable[[int], None] = lambda _: None
+    seek: Callable[[Any], None] = lambda _: None
     """Set the place in the data, which `cursor` reads."""
-    cursor: Callable[[], int] = lambda: 0
+    cursor: Callable[[], Any] = lambda: 0
+    """Anything that JSON holds, and that a step does not change."""
     inputs: dict[str, Any] = field(default_factory=dict)
     """What a run that is continued must find as it was, once `fresh` or `resumed` has been called."""
     best: str = ""
@@ -170,7 +171,7 @@ def _otherwise(rescue: Callable[[], None]) -> Iterator[None]:
         raise
 
 
-def _rescue(checkpoints: Checkpointer, write: "_Log", late: Any, step: int, state: CooperState, cursor: int) -> None:
+def _rescue(checkpoints: Checkpointer, write: "_Log", late: Any, step: int, state: CooperState, cursor: Any) -> None:
     """Save what stood before a step that failed, unless the step has consumed it already, or others would have to save
     with this process."""
     whole = not any(leaf.is_deleted() for leaf in jax.tree.leaves(state))
@@ -194,7 +195,7 @@ class _Log:
 
         Raises UserError where too many updates in a row were not finite: there is nothing to be saved.
         """
-        record = log.finish(metrics, timeline, self._training.figures)
+        record = log.finish(metrics, timeline, partial(self._training.figures, step))
         with self._here.trouble.held():
             self._writer.write(step, record)
         self._count_skipped(step, record)

@@ -68,10 +68,10 @@ class Machine:
         """This process's counts -> a global array, float32 [devices, counts], whose sum has them once."""
         return sharding.put_once(np.array(counts, np.float32), self.mesh)
 
-    def verify(self, jobs: Sequence[Job], verifier: Pool) -> Callable[[], list[Verdict]]:
+    def verify(self, jobs: Sequence[Job]) -> Callable[[], list[Verdict]]:
         """What waits for verdicts on this process's rows; unknown where another process leads them, and asks."""
         if self.share.leads:
-            return verifier.submit(jobs).result
+            return self.verifier.submit(jobs).result
         return lambda: [Verdict(UNKNOWN, None, "another process asks")] * len(jobs)
 
     def put(self, tree: Any) -> Any:
@@ -124,15 +124,17 @@ class Machine:
         labelled: int,
         texts: Sequence[Any],
         labels: Any,
+        judged: tuple[int, Sequence[Any], Any] = (0, (), ()),
     ) -> PairBatch:
         """Up to `room` right and wrong texts, and this process's labelled texts (alone, if `room` is 0) out of
-        `labelled` in all processes; still on the host."""
+        `labelled` in all processes; of `judged`, its number in all processes, this process's texts and their verdicts;
+        still on the host."""
         window, pad = self.cfg.scoring.length, self.tokenizers["reward"].pad_id
-        most = -(-labelled // self.share.shares)
+        most = sum(-(-count // self.share.shares) for count in (labelled, judged[0]))
         # A pair is one unit; beside pairs, two labelled texts take the room of one.
         units, longest = (room + -(-most // 2), 2 * window) if room else (most, window)
         into = self._room(units, longest, 2 * window, self.cfg.reward.micro_batch)
-        return PairBatch(*packing.pairs(pairs, texts, labels, into, pad), into.parts)
+        return PairBatch(*packing.pairs(pairs, texts, labels, into, pad, *judged[1:]), into.parts)
 
     def packed_worked(self, texts: Sequence[tuple[np.ndarray, np.ndarray]], count: int, longest: int) -> Worked:
         """This process's prompts and completions to imitate, each of at most `longest` tokens, out of `count` in all

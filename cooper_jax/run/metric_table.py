@@ -13,6 +13,8 @@ TABLE: dict[str, dict[str, str]] = {
     "The rule on the same completions": {
         "rule/accuracy": "share with the verdict right",
         "rule/unknown": "share with the verdict unknown",
+        "rule/true_accuracy": "of a rule made brittle (`verifier.blind_by`, `verifier.false_right`): share that the "
+        "whole rule calls right",
     },
     "The reward model as a classifier of the rule's verdicts (unknown left out), at score 1/2": {
         "score/agreement": "share of verdicts it agrees with",
@@ -20,8 +22,19 @@ TABLE: dict[str, dict[str, str]] = {
         "score/recall": "of the right completions, the share it calls right",
         "score/false_positive_rate": "of the wrong completions, the share it calls right. It rises when the policy "
         "hacks the reward model, long before accuracy falls",
+        "score/youden": "Youden's J: recall - false-positive rate. At 0 it tells nothing, and GRPO on it unlearns "
+        "(arXiv 2601.04411)",
         "score/auroc": "chance that a right completion scores above a wrong one",
         "score/gap": "mean score - rule accuracy",
+        "score/unread": "mean score of the completions whose verdict is unknown, where there are any",
+    },
+    "The monitor, on the same smoothed over some steps, and the governor": {
+        "monitor/*": "as under `score/`; `unread_gap` is the mean score where the verdict is unknown - accuracy where "
+        "it is known",
+        "monitor/alarm": "1 in a step whose smoothed figures say that the policy hacks its reward model (`monitor`)",
+        "governor/skipped_policy": "1 where the reward model was too weak (`governor.least_j`) for the policy to be "
+        "updated",
+        "governor/repeats": "further passes of the reward model over the step's pairs",
     },
     "The policy's update": {
         "policy/loss": "GRPO's loss, KL penalty included",
@@ -38,7 +51,8 @@ TABLE: dict[str, dict[str, str]] = {
         "pairs/valid": "pairs made. Without any, Cooper is a static reward model: such a run warns, then stops",
         "pairs/valid_rate": "share of the slots that became pairs",
         "pairs/on_policy": "pairs whose negative is a sample of the policy",
-        "pairs/questions_with_positive": "questions with a right completion",
+        "pairs/questions_with_positive": "questions with a right completion, of this step or kept",
+        "pairs/kept": "of these, the questions whose right completions are those kept of earlier steps (`pairs.keep`)",
         "pairs/assistant_asked": "rewritings asked for",
         "pairs/assistant_refused": "rewritings not taken",
         "pairs/refused_*": "why: unfinished, right, unknown (the rule's verdict), no_answer, length, form",
@@ -50,8 +64,9 @@ TABLE: dict[str, dict[str, str]] = {
         "can part the pairs by checking sums, and never read the reference",
         "assistant/*": "a server's counts: requests, retries, cached, circuit_open, given_up, unfinished",
     },
-    "The reward model's update (left out of a step without pairs)": {
-        "rm_update/loss": "pair loss, with anchor and replay",
+    "The reward model's update (left out of a step without pairs or, with `pairs.labels`, verdicts of both kinds)": {
+        "rm_update/loss": "pair loss, with anchor, replay and labels",
+        "rm_update/label_loss": "cross-entropy on the step's judged completions (`pairs.labels`), both classes alike",
         "rm_update/grad_norm": "norm of the gradient, before clipping",
         "rm_update/accuracy": "share of pairs whose right side scores higher",
         "rm_update/margin": "logit of the right side - logit of the wrong one",

@@ -28,16 +28,28 @@ def rule_metrics(verdict_B: np.ndarray) -> Record:
 def against_rule(score_B: np.ndarray, verdict_B: np.ndarray) -> Record:
     """The reward model as a classifier of the rule's `coded` verdicts (unknown left out), at the threshold 1/2.
 
-    The false-positive rate, of texts the rule calls wrong that score above 1/2, shows hacking first; `gap` is mean
-    score - rule accuracy. A figure without rows to count (precision with no positive, say) is left out.
+    The false-positive rate, of texts the rule calls wrong that score above 1/2, shows hacking first; `youden` is recall
+    less this rate; `gap` is mean score - rule accuracy; `unread` the mean score of what is left out. A figure without
+    rows to count (precision with no positive, say) is left out.
     """
     known = verdict_B >= 0
+    unread = {} if known.all() else {"score/unread": float(score_B[~known].mean())}
     if not known.any():
-        return {}
+        return unread
     score_B, label = score_B[known], verdict_B[known] == 1
-    return {f"score/{k}": v for k, v in classification(score_B, label).items()} | {
-        "score/gap": float(score_B.mean() - label.mean())
-    }
+    found = classification(score_B, label) | {"gap": float(score_B.mean() - label.mean())}
+    if "recall" in found and "false_positive_rate" in found:
+        found["youden"] = found["recall"] - found["false_positive_rate"]
+    return {f"score/{name}": value for name, value in found.items()} | unread
+
+
+def drop_empty(record: Record, verdict_B: np.ndarray) -> None:
+    """Leave out what the reward model's update said of nothing: of pairs where there were none, of judged completions
+    where not both classes were there."""
+    empty = () if record["pairs/valid"] else ("accuracy", "margin", "right", "wrong")
+    empty += () if {0, 1} <= set(verdict_B.tolist()) else ("label_loss",)
+    for name in empty:
+        record.pop(f"rm_update/{name}", None)
 
 
 def classification(score_B: np.ndarray, label_B: np.ndarray) -> Record:

@@ -11,17 +11,19 @@ from cooper_jax.device.state import CooperState
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
 from cooper_jax.host.negatives.assistant import Assistant, ServerAssistant
+from cooper_jax.host.negatives.kept import Kept
 from cooper_jax.host.negatives.mathematics import MathAssistant
 from cooper_jax.host.negatives.style import Style
 from cooper_jax.host.server import Server
 from cooper_jax.host.text import data
 from cooper_jax.host.text.data import Problem, Stream
 from cooper_jax.host.text.labels import NO_LABELS, Labels
-from cooper_jax.host.verifier.pool import Pool
+from cooper_jax.host.verifier.brittle import Brittle
 from cooper_jax.mesh import hosts, sharding
-from cooper_jax.run import questions, start
+from cooper_jax.run import log, questions, start
 from cooper_jax.run.frozen import MeshAssistant, frozen_model
 from cooper_jax.run.machine import Machine
+from cooper_jax.run.monitor import Watch
 from cooper_jax.run.start import initial_state
 
 
@@ -36,12 +38,16 @@ class Run:
     jits: jits.Jits
     reference: Any
     """The initial policy's weights, frozen; None without a KL penalty."""
-    verifier: Pool
-    """The rule as training sees it; evaluation always asks the machine's, which is never blind."""
+    verifier: Brittle
+    """The rule as training sees it; evaluation always asks the machine's, which is never brittle."""
     assistant: Assistant
     counted: tuple[str, ...]
-    """Names of the counts that the processes' pairs and assistants add up to."""
+    """Names of the counts that the processes' verdicts, pairs and assistants add up to."""
     style: Style
+    watch: Watch
+    """The monitor."""
+    kept: Kept
+    """Right completions of earlier steps; none unless the configuration asks for them."""
     stream: Stream[Problem]
     replay: Labels
     """Rows to replay; none unless the configuration asks for them."""
@@ -51,7 +57,7 @@ class Run:
 
 def cooper_run(cfg: Config, here: Machine) -> Run:
     """A Run of `cooper train`; its reference comes with its states, by `fresh` or `resumed`."""
-    drawn, blind = cfg.rollout, cfg.verifier.blind
+    drawn, verifier = cfg.rollout, Brittle(here.verifier, cfg.verifier)
     if cfg.grpo.ratio == "sequence" and cfg.grpo.aggregation == "token-mean":
         print(
             'warning: grpo.ratio "sequence" (GSPO) with aggregation "token-mean": GSPO takes "sequence-mean"',
@@ -73,14 +79,30 @@ def cooper_run(cfg: Config, here: Machine) -> Run:
             here.mesh,
         ),
         reference=None,
-        verifier=here.stack.enter_context(Pool(cfg.verifier, blind)) if blind else here.verifier,
+        verifier=verifier,
         assistant=(assistant := make_assistant(cfg, here, copies)),
-        counted=(*negatives.no_counts(), *assistant.figures()) if cfg.train_reward else (),
+        counted=(*verifier.counted, *((*negatives.no_counts(), *assistant.figures()) if cfg.train_reward else ())),
         style=Style(cfg.pairs.style_every, cfg.pairs.style_window, hosts.gather),
+        watch=Watch(cfg.monitor, partial(log.history, cfg.dir)),
+        kept=Kept(cfg.pairs.keep, hosts.gather),
         stream=Stream(problems, partial(keys.generator, cfg.seed, Use.DATA_ORDER)),
         replay=replay,
         inputs={"data": data.digest(problems), "replay": data.digest(replay.problems)},
     )
+
+
+def place(run: Run) -> Any:
+    """Where the run stands in its data, and what it has kept of it: what a checkpoint holds beside the models."""
+    cursor = run.stream.cursor
+    return {"problems": cursor, "kept": run.kept.state()} if run.cfg.pairs.keep else cursor
+
+
+def seek(run: Run, found: Any) -> None:
+    """Go on from what `place` gave."""
+    if run.cfg.pairs.keep:
+        run.kept.load(found["kept"])
+        found = found["problems"]
+    run.stream.seek(found)
 
 
 def fresh(run: Run) -> CooperState:
@@ -88,7 +110,7 @@ def fresh(run: Run) -> CooperState:
     cfg, here = run.cfg, run.machine
     policy = initial_state(cfg.policy, "policy", cfg.seed, cfg.steps * cfg.grpo.optimizer_steps, here.mesh)
     reward = None
-    if cfg.reward_source == "model":
+    if cfg.reward_source != "rule":
         reward = initial_state(cfg.reward, "reward", cfg.seed, cfg.steps * cfg.pairs.updates, here.mesh)
         reward = reward if cfg.train_reward else loading.frozen(reward, cfg.reward.model)
     _refer(run, policy.params)
@@ -106,7 +128,7 @@ def resumed(run: Run) -> CooperState:
         )
         _refer(run, start.initial_params(cfg.policy, cfg.seed, mesh))
     policy = loading.abstract_state(cfg.policy, False, mesh, cfg.steps * cfg.grpo.optimizer_steps)
-    if cfg.reward_source != "model":
+    if cfg.reward_source == "rule":
         return CooperState(policy, None)
     if not cfg.train_reward:
         return CooperState(policy, loading.abstract_frozen(cfg.reward, True, mesh))

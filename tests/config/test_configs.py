@@ -64,6 +64,8 @@ def abstract_run(cfg: Config, mesh: Any) -> tuple[Run, CooperState]:
         verifier=NOBODY,
         assistant=NOBODY,
         style=NOBODY,
+        watch=NOBODY,
+        kept=NOBODY,
         stream=NOBODY,
         replay=Labels([Problem("1+1+1", "3")], ["#3"], np.ones(1)) if cfg.pairs.replay else NO_LABELS,
     )

@@ -79,24 +79,28 @@ def test_scores(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, 
 def test_the_reward_models_losses(
     tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator, micro_batch: int
 ) -> None:
-    """Means over the pairs that there are and over the labelled texts, from each text's score by itself."""
+    """Means over the pairs that there are, over the labelled texts and over each class of the judged ones, from each
+    text's score by itself."""
     params = loading.init_state(trainee(tiny), True, mesh, keys.key(0, keys.Use.ROLLOUT), 1).params
-    right, wrong, replay = (
+    right, wrong, replay, judged = (
         [rng.integers(3, tiny.vocab, size).astype(np.int32) for size in rng.integers(1, 13, count)]
-        for count in (5, 5, 7)
+        for count in (5, 5, 7, 6)
     )
-    labels = np.array([1, 0, 0, 1, 1, 0, 1])
-    into = packing.shape(8 + 4, 24, 24, micro_batch, 1)
-    batch = PairBatch(*packing.pairs(list(zip(right, wrong, strict=True)), replay, labels, into, 0), parts=into.parts)
-    r, w, x = (np.array([alone(params, t, tiny) for t in some]) for some in (right, wrong, replay))
+    labels, verdicts = np.array([1, 0, 0, 1, 1, 0, 1]), np.array([0, 0, 1, 0, 0, 0])
+    into = packing.shape(8 + 4 + 3, 24, 24, micro_batch, 1)
+    sides = list(zip(right, wrong, strict=True))
+    batch = PairBatch(*packing.pairs(sides, replay, labels, into, 0, judged, verdicts), parts=into.parts)
+    r, w, x, j = (np.array([alone(params, t, tiny) for t in some]) for some in (right, wrong, replay, judged))
     sigma = lambda s: 1 / (1 + np.exp(-s))  # noqa: E731
     cross = -np.where(labels == 1, np.log(sigma(x)), np.log(sigma(-x))).mean()
     anchor = -(np.log(sigma(r)) + np.log(sigma(-w))).mean() / 2
 
-    cfg = config.Pairs(anchor=0.3, replay=0.5, replay_rows=7)
+    balanced = -(np.log(sigma(j[verdicts == 1])).mean() + np.log(sigma(-j[verdicts == 0])).mean()) / 2
+    cfg = config.Pairs(anchor=0.3, replay=0.5, replay_rows=7, labels=0.7)
     state = loading.init_state(trainee(tiny), True, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
     _, metrics = run(jits.make_reward_update(trainee(tiny), cfg, 10, mesh), state, batch, mesh)
-    want = -np.log(sigma(r - w)).mean() + 0.3 * anchor + 0.5 * cross
+    want = -np.log(sigma(r - w)).mean() + 0.3 * anchor + 0.5 * cross + 0.7 * balanced
+    np.testing.assert_allclose(metrics["label_loss"], balanced, rtol=1e-4)
     np.testing.assert_allclose(metrics["loss"], want, rtol=1e-4)
     np.testing.assert_allclose(metrics["margin"], (r - w).mean(), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(metrics["accuracy"], (r > w).mean(), rtol=1e-5)

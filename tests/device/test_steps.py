@@ -1,5 +1,6 @@
 """Do the updates mean what they say, and does the mesh change the answer?"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -52,13 +53,20 @@ def rm_texts(rng: np.random.Generator, count: int, vocab: int) -> RMTexts:
     return RMTexts(*packing.rm_texts(texts(rng, count, vocab), into, 0), parts=into.parts)
 
 
-def pair_batch(rng: np.random.Generator, vocab: int, valid: int, replay: int = 0, micro_batch: int = Q) -> PairBatch:
-    """`valid` pairs in the room of Q."""
+def pair_batch(
+    rng: np.random.Generator,
+    vocab: int,
+    valid: int,
+    replay: int = 0,
+    micro_batch: int = Q,
+    verdicts: Sequence[int] = (),
+) -> PairBatch:
+    """`valid` pairs in the room of Q, and a judged text for each of `verdicts`."""
     labels = rng.integers(0, 2, replay)
-    right, wrong, replayed = (texts(rng, count, vocab) for count in (valid, valid, replay))
-    into = packing.shape(Q + -(-replay // 2), 2 * U, 2 * U, micro_batch, ways=1)
+    right, wrong, replayed, judged = (texts(rng, count, vocab) for count in (valid, valid, replay, len(verdicts)))
+    into = packing.shape(Q + -(-(replay + len(verdicts)) // 2), 2 * U, 2 * U, micro_batch, ways=1)
     both = list(zip(right, wrong, strict=True))
-    return PairBatch(*packing.pairs(both, replayed, labels, into, 0), parts=into.parts)
+    return PairBatch(*packing.pairs(both, replayed, labels, into, 0, judged, verdicts), parts=into.parts)
 
 
 def same(a: Any, b: Any) -> None:
@@ -68,16 +76,17 @@ def same(a: Any, b: Any) -> None:
 def test_micro_batches_change_nothing(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator) -> None:
     """One global mean, however the batch is cut and however unequal the parts."""
     batch = policy_batch(rng, tiny.vocab)
-    cfg, trained = config.Pairs(anchor=0.3, replay=0.5, replay_rows=4), trainee(tiny)
+    cfg, trained = config.Pairs(anchor=0.3, replay=0.5, replay_rows=4, labels=0.7), trainee(tiny)
     moved = []
     for policy_parts, pair_rows in ((1, 2 * Q), (4, 1)):
-        pairs = pair_batch(np.random.default_rng(3), tiny.vocab, 5, replay=4, micro_batch=pair_rows)
+        verdicts = (0, 0, 0, 1, 0, 1)
+        pairs = pair_batch(np.random.default_rng(3), tiny.vocab, 5, 4, pair_rows, verdicts)
         state = loading.init_state(trained, False, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
         update = jits.make_policy_update(trained, GRPO(), 1.0, 10, mesh)
         moved.append(run(update, state, replace(batch, parts=policy_parts), mesh))
         state = loading.init_state(trained, True, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
         moved.append(run(jits.make_reward_update(trained, cfg, 10, mesh), state, pairs, mesh))
-    assert pairs.parts == 10
+    assert pairs.parts == 13
     for whole, cut in zip(moved[:2], moved[2:], strict=True):
         assert whole[1].pop("slots_filled") <= cut[1].pop("slots_filled")
         close(whole[1], cut[1], atol=1e-5)
@@ -210,6 +219,21 @@ def test_no_valid_pair_leaves_the_reward_model_to_the_bit(
     assert metrics["loss"] == 0
     moved, _ = run(make, state, pair_batch(rng, tiny.vocab, 1, replay=4), mesh)
     assert int(moved.updates) == 2 and (moved.params["score"] != state.params["score"]).any()
+
+
+def test_judged_completions_teach_without_a_pair(
+    tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator
+) -> None:
+    """Where both classes are there, replayed labels along with them; of one class alone nothing moves, to the bit."""
+    reward = trainee(tiny)
+    make = jits.make_reward_update(reward, config.Pairs(replay=1.0, replay_rows=4, labels=0.5), 10, mesh)
+    state = loading.init_state(reward, True, mesh, keys.key(0, keys.Use.ROLLOUT), 10)
+    kept, metrics = run(make, state, pair_batch(rng, tiny.vocab, 0, replay=4, verdicts=[1] * 6), mesh)
+    same(state, kept)
+    assert metrics["loss"] == 0
+    moved, metrics = run(make, state, pair_batch(rng, tiny.vocab, 0, replay=4, verdicts=[1] * 5 + [0]), mesh)
+    assert int(moved.updates) == 1 and metrics["label_loss"] > 0
+    assert metrics["loss"] > 0.5 * metrics["label_loss"]  # replay
 
 
 def test_pairs_and_replay_teach(tiny: Model, mesh: jax.sharding.Mesh, rng: np.random.Generator) -> None:

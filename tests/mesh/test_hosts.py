@@ -24,7 +24,7 @@ from cooper_jax.config import UserError
 from cooper_jax.mesh import hosts
 
 LAUNCH = ROOT / "launch" / "local.sh"
-RUNS = ("sft", "worked", "reward", "rule", "static", "cooper")
+RUNS = ("sft", "worked", "reward", "rule", "static", "cooper", "hybrid")
 # How full packed rows are depends on how many packings there are.
 PACKED = ("slots_filled",)
 
@@ -95,7 +95,7 @@ def test_the_first_process_writes_and_speaks(one: Path, two: tuple[Path, str]) -
     for name in RUNS:
         steps = [record["step"] for record in timeless(str(out / name))]
         assert steps == sorted(set(steps))
-    assert said.count("training data:") == 5 and "[1] train" not in said
+    assert said.count("training data:") == 6 and "[1] train" not in said
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ import pytest
 from matplotlib.image import imread
 
 from cooper_jax.__main__ import main
-from cooper_jax.config import Config, UserError, builtin, load
-from cooper_jax.programs.demo import Demo, demo
+from cooper_jax.config import Annotate, Config, UserError, builtin, load
+from cooper_jax.programs.demo import Demo, brittle, case, check, decent, demo
 
 
 @pytest.mark.slow  # below, on a small scale
@@ -46,6 +46,19 @@ def test_a_demo_on_a_small_scale(tiny_config: Config, one_device: None, tmp_path
     [seed] = json.loads((tmp_path / "results.json").read_text())["seeds"]
     assert seed["seed"] == 7
     whole(tmp_path, seed, 2)
+
+
+def test_the_brittle_case_has_its_rule_start_and_words() -> None:
+    toy = load(builtin("toy.py"))
+    chosen = Demo(config=toy, brittle=True)
+    check(chosen, toy)
+    assert chosen.start == "decent" and Demo(config=toy).start == "weak"
+    assert case(brittle(toy)) == "in training the rule cannot read 74% of the questions"
+    of_all, of_readable = decent(brittle(toy)), decent(replace(brittle(toy), annotate=Annotate(brittle=True)))
+    assert of_all.annotate.completions == 8000 and of_all.fit.steps == of_all.fit.eval_every == 240
+    assert of_readable.annotate.completions == pytest.approx(8000 / 0.26, abs=1)
+    with pytest.raises(UserError, match="use them without --start decent"):
+        check(replace(chosen, config=replace(toy, fit=replace(toy.fit, steps=90))), toy)
 
 
 def whole(out: Path, seed: dict[str, Any], steps: int) -> None:

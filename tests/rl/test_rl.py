@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cooper_jax.config import GRPO
-from cooper_jax.rl import grpo, masked, pairs
+from cooper_jax.rl import grpo, hybrid, masked, pairs
 
 B, T = 6, 5
 
@@ -210,3 +212,28 @@ def test_masked_reductions(rng: np.random.Generator) -> None:
     np.testing.assert_allclose((masked.mean_weights(jnp.array(mask)) * x).sum(), x[mask].mean(), rtol=1e-5)
     nothing = jnp.zeros((4, 6), bool)
     assert masked.mean(jnp.array(x), nothing) == 0 and masked.std(jnp.array(x), nothing) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1, width=32), st.sampled_from([-1, 0, 1])), min_size=12, max_size=12))
+def test_an_unknown_completion_stands_between_the_wrong_and_the_right(told: list[tuple[float, int]]) -> None:
+    """Its score is its reward, in whatever company; a rule that knows all is the rule alone, to the bit."""
+    score, verdict = np.array([s for s, _ in told], np.float32), np.array([v for _, v in told], np.int8)
+    reward = np.asarray(hybrid.rewards(jnp.array(score), jnp.array(verdict)))
+    assert reward.dtype == np.float32
+    np.testing.assert_array_equal(reward[verdict < 0], score[verdict < 0])
+    np.testing.assert_array_equal(reward[verdict >= 0], verdict[verdict >= 0])
+    assert ((reward >= 0) & (reward <= 1)).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([-1, 0, 1]), min_size=8, max_size=8))
+def test_both_classes_weigh_alike(labels: list[int]) -> None:
+    label = np.array(labels, np.int32)
+    weight = np.asarray(masked.balanced_weights(jnp.array(label)))
+    assert (weight[label < 0] == 0).all()
+    if {0, 1} <= set(labels):
+        for each in (0, 1):
+            np.testing.assert_allclose(weight[label == each], 0.5 / (label == each).sum(), rtol=1e-6)
+    else:
+        assert (weight == 0).all()

@@ -77,7 +77,7 @@ def test_a_run_without_answers_ends_before_anything_is_saved(
         return ["So it is 4."] * len(tokens_BT)
 
     monkeypatch.setattr(encode, "decode", decode)
-    monkeypatch.setattr(cooper, "Job", lambda reference, text, _: Job(reference, text, True))
+    monkeypatch.setattr(cooper, "Job", lambda reference, text, *_: Job(reference, text, True))
     model = Trainee(replace(tiny, vocab=384), tokenizer=tokenizer_folder(tmp_path / "qwen", "qwen"))
     rows = [{"question": f"{n}+{n}?", "answer": 2 * n} for n in range(40)]
     cfg = replace(
@@ -101,10 +101,10 @@ def test_most_completions_are_cut() -> None:
     """It is said after the first step, whatever the arm, and blamed where nothing was right."""
     cut, whole = {"completion/truncated": 0.7}, {"completion/truncated": 0.4}
     nothing = lambda *_: None  # noqa: E731
-    said = answers.watch(nothing, 1, cut)
+    said = answers.watch([nothing], 1, cut)
     assert said and said.startswith("70% of the completions are cut") and "raise --rollout.completion-len" in said
-    assert answers.watch(nothing, 2, cut) is None and answers.watch(nothing, 1, whole) is None
-    assert answers.watch(lambda *_: "more", 1, cut) == f"{said}; more"
+    assert answers.watch([nothing], 2, cut) is None and answers.watch([nothing], 1, whole) is None
+    assert answers.watch([lambda *_: "more"], 1, cut) == f"{said}; more"
     for record, blamed in ((cut, "last 3 steps: 70% of the completions are cut"), (whole, "better policy")):
         starvation = Starvation(config.Pairs(patience=3), lambda _: [])
         assert starvation.note(1, record) is None

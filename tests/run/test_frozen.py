@@ -101,7 +101,7 @@ def test_a_run_with_an_assistant_on_the_mesh(rewriter: Config, monkeypatch: pyte
     with monkeypatch.context() as lucky:
         lucky.setattr(frozen.MeshAssistant, "rewrite", rewrite)
         lucky.setattr(setup.Machine, "read", lambda self, *tokens: answers(*tokens))
-        lucky.setattr(cooper, "Job", lambda reference, text, _: Job(reference, text, True))
+        lucky.setattr(cooper, "Job", lambda reference, text, *_: Job(reference, text, True))
         cooper.train(replace(cfg, dir=f"{cfg.dir}0"))
     rows = records(f"{cfg.dir}0")
     assert all(row["pairs/valid"] == 2 * row["pairs/questions_with_positive"] > 0 for row in rows)

@@ -36,12 +36,12 @@ def test_reward_model_against_rule() -> None:
     score = np.array([0.9, 0.4, 0.8, 0.2, 0.1, 0.99])
     got = metrics.against_rule(score, verdicts)
     want = {"agreement": 3 / 5, "precision": 1 / 2, "recall": 1 / 2, "false_positive_rate": 1 / 3, "auroc": 5 / 6}
-    want["gap"] = 2.4 / 5 - 2 / 5
+    want |= {"gap": 2.4 / 5 - 2 / 5, "youden": 1 / 2 - 1 / 3, "unread": 0.99}
     assert got.keys() == {f"score/{k}" for k in want}
     for name, value in want.items():
         np.testing.assert_allclose(got[f"score/{name}"], value, err_msg=name)
     assert metrics.rule_metrics(verdicts) == {"rule/accuracy": 2 / 6, "rule/unknown": 1 / 6}
-    assert metrics.against_rule(score[-1:], verdicts[-1:]) == {}
+    assert metrics.against_rule(score[-1:], verdicts[-1:]) == {"score/unread": 0.99}
     assert "auroc" not in metrics.against_rule(score[:2], verdicts[:2])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from cooper_jax.config import Rewriting
 from cooper_jax.host import arithmetic
 from cooper_jax.host.negatives.assistant import Request
+from cooper_jax.host.negatives.degenerate import Degenerate, cut
 
 
 class ArithmeticAssistant:
@@ -21,7 +22,8 @@ class ArithmeticAssistant:
     def rewrite(
         self, requests: Sequence[Request | None], rngs: Sequence[np.random.Generator], key: np.ndarray | None = None
     ) -> list[str | None]:
-        """A wrong version of each completion. Every one states a final answer near the reference."""
+        """A wrong version of each completion. Every one states a final answer near the reference, but the degenerate
+        ones, which state none."""
         return [
             _REWRITINGS[self._kinds[rng.integers(len(self._kinds))]](request, rng) if request else None
             for request, rng in zip(requests, rngs, strict=True)
@@ -92,7 +94,19 @@ def _garble(request: Request, rng: np.random.Generator) -> str:
     return f"{' '.join(rng.permutation(kept))}#{arithmetic.near(int(request.problem.reference), rng)}"
 
 
-_REWRITINGS: dict[str, Callable[[Request, np.random.Generator], str]] = {
+def _truncate(request: Request, rng: np.random.Generator) -> str | None:
+    """The work cut short, behind the first `#` at the latest."""
+    text = request.completion[: request.completion.index("#") + 1]
+    return cut(text, [m.end() for m in re.finditer(r"\d+|[^\d ]", text)], rng)
+
+
+def _opener(request: Request, rng: np.random.Generator) -> str:
+    """A sign, or the question, and nothing behind it."""
+    question = request.problem.question
+    return Degenerate(rng.choice(["#", "?", "~", "=", question, f"{question}="]))
+
+
+_REWRITINGS: dict[str, Callable[[Request, np.random.Generator], str | None]] = {
     "answer": _answer,
     "intermediate": _intermediate,
     "final": _final,
@@ -101,4 +115,6 @@ _REWRITINGS: dict[str, Callable[[Request, np.random.Generator], str]] = {
     "retract": _retract,
     "repeat": _repeat,
     "garble": _garble,
+    "truncate": _truncate,
+    "opener": _opener,
 }

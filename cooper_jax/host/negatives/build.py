@@ -11,8 +11,10 @@ import numpy as np
 from cooper_jax import config
 from cooper_jax.config import UserError
 from cooper_jax.host.negatives.assistant import Assistant, Request
+from cooper_jax.host.negatives.degenerate import Degenerate
 from cooper_jax.host.negatives.equations import false_equation
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.verifier.brittle import Brittle
 from cooper_jax.host.verifier.pool import Job, Pool
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 
@@ -58,19 +60,21 @@ def build(
     completions: Sequence[str],
     verdicts: Sequence[Verdict],
     assistant: Assistant,
-    verifier: Pool,
+    verifier: Pool | Brittle,
     fits: Callable[[str], bool],
     cfg: config.Pairs,
     draw: Callable[[int], np.random.Generator],
     score_B: np.ndarray | None = None,
     places: Sequence[int] | None = None,
+    kept: Callable[[Problem], Mapping[str, str]] = lambda _: {},
 ) -> tuple[list[Pair | None], dict[str, float]]:
     """`cfg.per_question` slots for each problem, None where no pair came about; and counts for the log.
 
     A problem with a right completion draws its positives from the right ones, each used once before any is used twice;
-    one without is not sent to the assistant. A rewriting is accepted only if it is a text the policy could have
-    finished (`fits`), states an answer, the rule proves that answer wrong, and form and length are those of the
-    positive; else the assistant tries again. `score_B` [P*G] is needed where `cfg.on_policy` > 0.
+    one without takes those of earlier steps, if `kept` has any (completion -> answer), else it is not sent to the
+    assistant. A rewriting is accepted only if it is a text the policy could have finished (`fits`), states an answer,
+    the rule proves that answer wrong, and form and length are those of the positive; else the assistant tries again. Of
+    a `Degenerate` one it is enough that the rule calls it wrong. `score_B` [P*G] is needed where `cfg.on_policy` > 0.
 
     What becomes of a problem does not depend on which process it is in: `draw(0)` is a generator that all share, and
     `draw(1 + place)` the problem's own; `places` are the problems' in the whole batch, where these are a part of it.
@@ -79,9 +83,12 @@ def build(
     positives: list[Request | None] = []
     slots: list[Pair | None] = []
     rngs: list[np.random.Generator] = []
+    earlier = 0
     for i, problem in enumerate(problems):
         row, rng = range(i * group, (i + 1) * group), draw(1 + (places[i] if places else i))
         right = {completions[j]: verdicts[j].answer or "" for j in row if verdicts[j].verdict == RIGHT}
+        if not right and (right := dict(kept(problem))):
+            earlier += 1
         texts = sorted(right)
         order = rng.permutation(len(texts))
         wrong = _sampled(row, completions, verdicts, score_B) if score_B is not None and texts else []
@@ -96,6 +103,7 @@ def build(
         "pairs/slots": float(len(slots)),
         "pairs/on_policy": float(sum(slot is not None for slot in slots)),
         "pairs/questions_with_positive": float(sum(p is not None for p in positives) // cfg.per_question),
+        "pairs/kept": float(earlier),
     }
     _rewritten(slots, positives, rngs, draw(0), assistant, verifier, fits, cfg, counts)
     made = [slot for slot in slots if slot]
@@ -106,7 +114,7 @@ def build(
 
 def no_counts() -> dict[str, float]:
     """The counts of `build`, all 0: each adds up over processes."""
-    names = ["slots", "valid", "on_policy", "questions_with_positive", "assistant_asked", "assistant_refused"]
+    names = ["slots", "valid", "on_policy", "questions_with_positive", "kept", "assistant_asked", "assistant_refused"]
     names += [f"refused_{reason}" for reason in REFUSALS] + [f"false_equations_{side}" for side in SIDES]
     return dict.fromkeys([f"pairs/{name}" for name in names], 0.0)
 
@@ -128,7 +136,7 @@ def _rewritten(
     rngs: Sequence[np.random.Generator],
     shared: np.random.Generator,
     assistant: Assistant,
-    verifier: Pool,
+    verifier: Pool | Brittle,
     fits: Callable[[str], bool],
     cfg: config.Pairs,
     counts: dict[str, float],
@@ -140,7 +148,8 @@ def _rewritten(
             break
         texts = assistant.rewrite(requests, rngs, shared.integers(2**32, size=2, dtype=np.uint32))
         asked = [(i, r, t) for i, (r, t) in enumerate(zip(requests, texts, strict=True)) if r]
-        found = verifier.submit([Job(r.problem.reference, t or "", t is not None) for _, r, t in asked]).result()
+        jobs = [Job(r.problem.reference, t or "", t is not None, r.problem.question) for _, r, t in asked]
+        found = verifier.submit(jobs).result()
         for (i, request, text), verdict in zip(asked, found, strict=True):
             counts["pairs/assistant_asked"] += 1
             if refusal := _refusal(request.completion, text, verdict, fits, cfg.length_ratio):
@@ -162,6 +171,8 @@ def _refusal(right: str, text: str | None, verdict: Verdict, fits: Callable[[str
         return "unfinished"
     if verdict.verdict != WRONG:
         return "unknown" if verdict.verdict == UNKNOWN else "right"
+    if isinstance(text, Degenerate):
+        return None if fits(text) else "length"
     if verdict.answer is None:
         return "no_answer"
     sizes = len(text.strip()), len(right.strip())

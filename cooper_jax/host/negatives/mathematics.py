@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from cooper_jax.config import Rewriting
+from cooper_jax.host.negatives import degenerate
 from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.negatives.places import Span, replaced, restated, sentence, statement
 from cooper_jax.host.negatives.setups import slipped
@@ -135,4 +136,6 @@ _REWRITINGS: dict[str, Callable[[Request, Span, np.random.Generator], str | None
     "retract": _retract,
     "repeat": _repeat,
     "garble": _garble,
+    "truncate": degenerate.truncate,
+    "opener": degenerate.opener,
 }

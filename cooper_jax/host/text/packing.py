@@ -46,14 +46,19 @@ def pairs(
     labels: np.ndarray,
     into: Shape,
     pad: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """token_RU, segment_RU, wrong_RU, label_RU, as in `state.Pairs`: the sides of a pair stand side by side."""
-    token_RU, segment_RU, row_N, end_N = _pack([*pairs, *([text] for text in labelled)], into, pad)
-    wrong_RU, label_RU = np.full_like(token_RU, -1), np.full_like(token_RU, -1)
-    sides = 2 * len(pairs)
+    judged: Sequence[np.ndarray] = (),
+    verdicts: Sequence[int] | np.ndarray = (),
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """token_RU, segment_RU, wrong_RU, label_RU, verdict_RU, as in `state.PairBatch`: the sides of a pair stand side by
+    side."""
+    alone = [[text] for text in (*labelled, *judged)]
+    token_RU, segment_RU, row_N, end_N = _pack([*pairs, *alone], into, pad)
+    wrong_RU, label_RU, verdict_RU = (np.full_like(token_RU, -1) for _ in range(3))
+    sides, last = 2 * len(pairs), 2 * len(pairs) + len(labelled)
     wrong_RU[row_N[:sides:2], end_N[:sides:2]] = end_N[1:sides:2]
-    label_RU[row_N[sides:], end_N[sides:]] = labels
-    return token_RU, segment_RU, wrong_RU, label_RU
+    label_RU[row_N[sides:last], end_N[sides:last]] = labels
+    verdict_RU[row_N[last:], end_N[last:]] = verdicts
+    return token_RU, segment_RU, wrong_RU, label_RU, verdict_RU
 
 
 def completions(prompt_real_PS: np.ndarray, real_BT: np.ndarray, into: Shape) -> tuple[np.ndarray, np.ndarray]:

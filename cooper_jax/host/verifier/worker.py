@@ -10,7 +10,6 @@ import resource
 import signal
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +30,6 @@ class Settings:
 
     rule: str
     extract: Extraction
-    blind: float
     deadline: float
     parent: int
 
@@ -87,28 +85,15 @@ def within(deadline: float, job: Callable[[], Verdict]) -> Verdict:
     return verdict
 
 
-def declines(reference: str, share: float) -> bool:
-    """Whether a rule blind to `share` of all references declines this one: always the same ones."""
-    return zlib.crc32(f"blind {reference}".encode()) / 2**32 < share
-
-
 def _rule(settings: Settings) -> Rule:
     if settings.rule == "arithmetic":
         from cooper_jax.host import arithmetic
 
-        verify: Rule = arithmetic.verify
-    else:
-        from cooper_jax.host.verifier.mathematics import symbolic
+        return arithmetic.verify
+    from cooper_jax.host.verifier.mathematics import symbolic
 
-        symbolic.warm()
-        verify = partial(_math, extract=settings.extract)
-
-    def seeing(reference: str, completion: str, finished: bool) -> Verdict:
-        if declines(reference, settings.blind):
-            return Verdict(UNKNOWN, None, "reference not read")
-        return verify(reference, completion, finished)
-
-    return seeing
+    symbolic.warm()
+    return partial(_math, extract=settings.extract)
 
 
 def _math(reference: str, completion: str | None, finished: bool, extract: Extraction) -> Verdict:

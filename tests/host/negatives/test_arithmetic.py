@@ -1,4 +1,5 @@
-"""Rewriting in the built-in task: every kind states a wrong answer, and leaves nothing else of the right one."""
+"""Rewriting in the built-in task: every kind states a wrong answer, and leaves nothing else of the right one; or, of
+the degenerate ones, states none."""
 
 import re
 
@@ -9,6 +10,7 @@ from cooper_jax.host import arithmetic
 from cooper_jax.host.negatives import arithmetic as rewriting
 from cooper_jax.host.negatives.arithmetic import ArithmeticAssistant
 from cooper_jax.host.negatives.assistant import Request
+from cooper_jax.host.negatives.degenerate import Degenerate
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.verdict import WRONG
 
@@ -22,12 +24,13 @@ COMPLETIONS = (WORKED, "#11", "#12~#11", "8+7=15;15-4=11#11~#11", "11=11#11")
 
 @pytest.mark.parametrize("kind", list(rewriting._REWRITINGS))
 @pytest.mark.parametrize("text", COMPLETIONS)
-def test_every_kind_rewrites_into_a_stated_wrong_answer(kind: str, text: str, rng: np.random.Generator) -> None:
+def test_every_kind_rewrites_into_a_wrong_answer_or_none(kind: str, text: str, rng: np.random.Generator) -> None:
     helper = ArithmeticAssistant([kind])  # pyright: ignore
     for reply in helper.rewrite([Request(PROBLEM, text, "11")] * 50, [rng] * 50):
         assert reply is not None
         verdict = arithmetic.verify("11", reply, True)
-        assert verdict.verdict == WRONG and verdict.answer is not None, reply
+        assert verdict.verdict == WRONG and reply, reply
+        assert (verdict.answer is None) == isinstance(reply, Degenerate) == (kind in ("truncate", "opener")), reply
         TOKENIZER.encode(reply)
 
 

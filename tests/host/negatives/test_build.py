@@ -12,11 +12,13 @@ from cooper_jax.host import arithmetic
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.negatives.build import Starvation
+from cooper_jax.host.negatives.degenerate import Degenerate
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.verifier.brittle import Brittle
 from cooper_jax.host.verifier.pool import Job, Pool
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, WRONG, Verdict
 
-PROBLEM = Problem("8+7-4", "11")
+PROBLEM, OTHER = Problem("8+7-4", "11"), Problem("1+1+1", "3")
 WORKED = "8+7=15;15-4=11#11"
 
 
@@ -81,6 +83,38 @@ def test_only_what_is_proved_wrong_becomes_a_negative(pool: Pool, rng: np.random
             assert slots[0].wrong == "#12" and slots[0].right in (WORKED, "#11")
 
 
+def test_what_is_no_attempt_is_a_negative_if_the_rule_calls_it_wrong(pool: Pool, rng: np.random.Generator) -> None:
+    """Without an answer, and however short; the same text from an assistant that meant to state one is refused."""
+    for reply, kept in (
+        (Degenerate("8+7="), True),
+        ("8+7=", False),
+        (Degenerate("#11"), False),
+        (Degenerate("x"), True),
+    ):
+        slots, figures, _ = build([reply], pool, Pairs(tries=1), rng)
+        assert [s and s.wrong for s in slots] == [reply if kept else None, None]
+        assert figures["pairs/valid"] == kept
+    slots, figures, _ = build([Degenerate("8+7=" * 5)], pool, Pairs(tries=1), rng)
+    assert slots == [None, None] and figures["pairs/refused_length"] == 1  # the policy could not have finished it
+
+
+def test_a_question_without_a_positive_takes_those_of_earlier_steps(pool: Pool, rng: np.random.Generator) -> None:
+    """Its own come first."""
+    texts = ["#11", "#12", "#9", "#8"]
+    verdicts = [
+        arithmetic.verify(p.reference, t, True) for p, t in zip([PROBLEM] * 2 + [OTHER] * 2, texts, strict=True)
+    ]
+    kept = {PROBLEM: {WORKED: "11"}, OTHER: {"1+1=2;2+1=3#3": "3"}}
+    for earlier, want in ((kept, ["#11", "1+1=2;2+1=3#3"]), ({}, ["#11", None])):
+        slots, figures = negatives.build(
+            [PROBLEM, OTHER], texts, verdicts, Scripted(["#7"]), pool, lambda _: True, Pairs(length_ratio=10.0),
+            lambda _: rng, kept=lambda problem, earlier=earlier: earlier.get(problem, {}),
+        )  # fmt: skip
+        assert [slot and slot.right for slot in slots] == want
+        assert figures["pairs/kept"] == (want[1] is not None)
+        assert figures["pairs/questions_with_positive"] == sum(slot is not None for slot in slots)
+
+
 def test_the_assistant_tries_again_for_open_slots_only(pool: Pool, rng: np.random.Generator) -> None:
     slots, figures, helper = build(["#11", None, "#12"], pool, Pairs(per_question=2, tries=3), rng)
     assert [s is not None for s in slots] == [True, True, False, False]
@@ -110,11 +144,11 @@ def test_unknown_is_neither_positive_nor_proof(pool: Pool, rng: np.random.Genera
         [PROBLEM], ["#11", "#11"], unknown, Scripted(["#12"]), pool, lambda _: True, Pairs(), lambda _: rng
     )
     assert slots == [None] and figures["pairs/questions_with_positive"] == 0
-    with Pool(Verifier(rule="arithmetic", workers=1), blind=1.0) as blind:
-        right = [Verdict(RIGHT, "11", "equal")] * 2
-        slots, _ = negatives.build(
-            [PROBLEM], ["#11"] * 2, right, Scripted(["#12"] * 3), blind, lambda _: True, Pairs(), lambda _: rng
-        )
+    blind = Brittle(pool, Verifier(rule="arithmetic", blind_by="question", blind_share=1.0))
+    right = [Verdict(RIGHT, "11", "equal")] * 2
+    slots, _ = negatives.build(
+        [PROBLEM], ["#11"] * 2, right, Scripted(["#12"] * 3), blind, lambda _: True, Pairs(), lambda _: rng
+    )
     assert slots == [None]
 
 

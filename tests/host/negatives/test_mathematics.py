@@ -15,6 +15,8 @@ from cooper_jax.host.negatives.places import statement
 from cooper_jax.host.negatives.unworked import everywhere
 from cooper_jax.host.negatives.wrong_answer import wrong_answer
 from cooper_jax.host.text.data import Problem
+from cooper_jax.host.verifier import rule
+from cooper_jax.host.verifier.verdict import RIGHT, WRONG, Verdict
 
 DUCKS = Request(
     Problem("Ducks lay 16 eggs a day. She eats three and bakes with four, and sells the rest for $2 an egg.", "18"),
@@ -193,7 +195,10 @@ def test_where_the_answer_stands(text: str, answer: str, want: str | None) -> No
         assert text[found.start : found.end] == want
 
 
-@pytest.mark.parametrize("kind", list(mathematics._REWRITINGS))
+NO_ATTEMPT = ("truncate", "opener")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in mathematics._REWRITINGS if kind not in NO_ATTEMPT])
 def test_every_kind_states_a_wrong_answer_in_the_form_of_the_right_one(kind: str) -> None:
     for one in (
         DUCKS,
@@ -216,6 +221,28 @@ def test_every_kind_states_a_wrong_answer_in_the_form_of_the_right_one(kind: str
                 "####" in one.completion
             )
             assert text.strip() != one.completion.strip()
+
+
+@pytest.mark.parametrize("kind", NO_ATTEMPT)
+def test_what_is_no_attempt_holds_nothing_of_the_answer(kind: str) -> None:
+    """In no spelling; so the rule calls it wrong, however it looks for answers."""
+    for one in (
+        DUCKS,
+        HALF,
+        request("We add.\n 2 + 2 = 4\n#### 4 ", "", "4"),
+        request("Of both, B. \\boxed{B}", "", "B"),
+    ):
+        seen = set(rewritten(one, kind, 60))
+        assert len(seen) > 1
+        stated = statement(one.completion, one.answer)
+        assert stated
+        for text in seen:
+            assert text and isinstance(text, str) and (kind == "opener" or one.completion.strip().startswith(text))
+            assert not {n.value for n in literals(stated.text)} & {n.value for n in literals(text)}, text
+            for extract in ("boxed", "hash", "phrase", "last", "auto"):
+                assert rule.verify(stated.text, text, True, extract).verdict != RIGHT, text
+            assert rule.verify(stated.text, text, True, "boxed") == Verdict(WRONG, None, "no answer stated")
+    assert MathAssistant(["truncate"]).rewrite([request("\\boxed{7}", "", "7")], [np.random.default_rng(0)]) == [None]
 
 
 def test_no_text_stops_a_rewriting() -> None:

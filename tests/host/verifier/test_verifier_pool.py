@@ -227,7 +227,7 @@ def test_a_worker_that_cannot_start_is_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_worker_that_dies_while_it_starts_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_file, "PAUSES", (0.01, 0.01))
     first = tmp_path / "first"
-    settings = worker.Settings("arithmetic", "boxed", 0.0, 2.0, os.getpid())
+    settings = worker.Settings("arithmetic", "boxed", 2.0, os.getpid())
     starts = f"""
 import os, runpy, sys
 if not os.path.exists({str(first)!r}):

@@ -1,18 +1,9 @@
-"""A rule that is made blind, for experiments."""
+"""A worker's deadline."""
 
 import time
 
-import numpy as np
-
 from cooper_jax.host.verifier import worker
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN, Verdict
-
-
-def test_a_blind_rule_declines_the_same_share_of_references() -> None:
-    declined = [worker.declines(str(n), 0.7) for n in range(100)]
-    assert 0.6 < np.mean(declined) < 0.8
-    assert declined == [worker.declines(str(n), 0.7) for n in range(100)]
-    assert not any(worker.declines(str(n), 0.0) for n in range(100))
 
 
 def test_the_deadline_counts_time_by_the_clock_and_nothing_on_the_way_stops_it() -> None:
