@@ -1,6 +1,5 @@
 """`cooper watch`: what a run does, seen from outside; another process writes it."""
 
-import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -20,6 +19,8 @@ from cooper_jax.run.panel import FIGURES, Panel
 
 EVERY, EVERY_STORE = 0.5, 5.0
 """Seconds between looks, at a folder of this machine and at one in an object store."""
+QUIET_S = 30.0
+"""Seconds without a record that are worth a word."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,14 @@ def watch(cfg: Watch) -> Result:
         with shown as live:
             for records in _looks(follow, cfg):
                 newest = records[-1] if records else newest
+                ran = start.configuration(cfg.run) if follow.begun_anew else ran  # It may take more steps now.
                 program, steps = _program(ran, newest)
                 if panel is None or follow.begun_anew:
                     panel = Panel(f"cooper {program}  {cfg.run}", steps)
                 for record in records:
                     panel.note(int(record["step"]), record, live=not follow.first)
                 if live:
-                    panel.status = _status(cfg.run, newest, steps)
+                    panel.status = _status(follow, newest, steps)
                     panel.show(_samples(cfg.run))
                     live.update(panel)
                 else:
@@ -69,6 +71,7 @@ class Follow:
 
     def __init__(self, file: Path) -> None:
         self._file, self._place, self._which = file, 0, None
+        self._newest = time.monotonic()
         self.first = True
         """Whether this look is the first at the file."""
         self.begun_anew = False
@@ -88,9 +91,14 @@ class Follow:
         except FileNotFoundError:
             return []
         self._which = which
-        whole, _, _ = added.rpartition(b"\n")
-        self._place += len(whole) + (1 if b"\n" in added else 0)
+        whole, end, _ = added.rpartition(b"\n")
+        self._place += len(whole + end)
+        self._newest = time.monotonic() if whole else self._newest
         return log.parse(whole)[0]
+
+    def quiet_s(self) -> float:
+        """Seconds since anything was added."""
+        return time.monotonic() - self._newest
 
 
 def _size(about: Any) -> int:
@@ -123,25 +131,15 @@ def _samples(run_dir: str) -> list[tables.Row]:
     return []
 
 
-def _status(run_dir: str, newest: Record, steps: int | None) -> str:
+def _status(follow: "Follow", newest: Record, steps: int | None) -> str:
     """What there is to say of a run beside its figures."""
     if steps and newest.get("step", 0) >= steps:
         return "finished"
-    if is_local(run_dir) and not _written(run_dir):
-        return "no process is writing there; Ctrl-C ends"
-    return "Ctrl-C ends; the run goes on" if newest else "waiting for the first step; Ctrl-C ends"
-
-
-def _written(run_dir: str) -> bool:
-    """Whether a process holds the lock of the run directory."""
-    try:
-        with (path(run_dir) / ".lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False  # No run has ever been there, or the disk has no locks.
-    return False
+    if not newest:
+        return "waiting for the first step; Ctrl-C ends"
+    if follow.quiet_s() > QUIET_S:
+        return f"nothing new for {follow.quiet_s():.0f} s; Ctrl-C ends"
+    return "Ctrl-C ends the watching; the run goes on"
 
 
 def _print_lines(program: str, steps: int | None, records: list[Record]) -> None:

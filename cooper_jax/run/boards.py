@@ -4,6 +4,7 @@ import hashlib
 import io
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -82,14 +83,15 @@ class Boards:
     def __enter__(self) -> "Boards":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         with self._files:
             self._thread.shutdown()
             if self._board:
                 self._board.close()
             if self._wandb:
                 self._wandb.finish()
-        self._check()
+        if error is None:
+            self._check()
 
     def profile(self, step: int) -> None:
         """Add the picture of the profile, if there is one, as of `step`."""
@@ -113,7 +115,8 @@ def markdown(rows: list[Row]) -> str:
 def scores(rows: list[Row]) -> np.ndarray:
     """How many samples of each verdict have which score: a picture, uint8 [height, width, 3]."""
     figure = Figure(figsize=(6, 3.2), dpi=100, layout="constrained")
-    canvas, axes = FigureCanvasAgg(figure), figure.subplots()
+    canvas = FigureCanvasAgg(figure)
+    axes: Any = figure.subplots()
     for verdict, colour in _COLOURS.items():
         found = [row["score"] for row in rows if row["verdict"] == verdict]
         if found:
