@@ -120,7 +120,7 @@ def scores(rows: list[Row]) -> np.ndarray:
     for verdict, colour in _COLOURS.items():
         found = [row["score"] for row in rows if row["verdict"] == verdict]
         if found:
-            axes.hist(found, BINS, (0, 1), color=colour, alpha=0.7, label=f"{verdict} ({len(found)})")
+            axes.hist(found, bins=BINS, range=(0, 1), color=colour, alpha=0.7, label=f"{verdict} ({len(found)})")
     axes.set_xlabel("score")
     axes.set_ylabel("samples")
     axes.set_title("What the reward model says, by the rule's verdict", loc="left")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.image import imsave
 
 from cooper_jax import config
 from cooper_jax.config import Config
@@ -52,7 +53,10 @@ def test_the_charts_are_the_table_s() -> None:
 def test_a_run_on_tensorboard(started: Config) -> None:
     """What the event files hold, read back: figures of every step, samples and pairs as text, a picture of scores, and
     that of the profile."""
-    train(replace(started, eval_every=0, profile=1, log=config.Log(tensorboard=True, samples_every=2)))
+    timeline = Path(started.dir) / "profile" / "timeline.png"  # as `profile` leaves it
+    timeline.parent.mkdir(parents=True)
+    imsave(timeline, boards.scores(tables(1).samples))
+    train(replace(started, steps=3, eval_every=0, save_every=9, log=config.Log(tensorboard=True, samples_every=2)))
     found: dict[str, list[int]] = {}
     texts: list[bytes] = []
     for file in Path(started.dir).glob("events.out.tfevents.*"):
@@ -60,9 +64,9 @@ def test_a_run_on_tensorboard(started: Config) -> None:
             for value in event.summary.value:
                 found.setdefault(value.tag, []).append(event.step)
                 texts += value.tensor.string_val
-    assert found["reward/mean"] == [1, 2, 3, 4]
-    assert found["samples/table/text_summary"] == found["pairs/table/text_summary"] == [1, 2, 4]
-    assert found["samples/scores"] == [1, 2, 4] and found["profile/timeline"] == [4]
+    assert found["reward/mean"] == [1, 2, 3]
+    assert found["samples/table/text_summary"] == found["pairs/table/text_summary"] == [1, 2, 3]
+    assert found["samples/scores"] == [1, 2, 3] and found["profile/timeline"] == [3]
     assert "custom_scalars__config__" in found and any(b"| step | row | group | question |" in text for text in texts)
 
 
@@ -93,10 +97,10 @@ class Board:
     def finish(self) -> None:
         self.ended = True
 
-    def Table(self, columns: list[str], data: list[list[Any]]) -> Any:  # noqa: N802
+    def Table(self, columns: list[str], data: list[list[Any]]) -> Any:
         return SimpleNamespace(columns=columns, data=data)
 
-    def Image(self, picture: np.ndarray) -> np.ndarray:  # noqa: N802
+    def Image(self, picture: np.ndarray) -> np.ndarray:
         return picture
 
 
