@@ -4,6 +4,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,11 +73,11 @@ def test_a_run_on_tensorboard(started: Config) -> None:
 
 def events(content: bytes) -> Iterator[Any]:
     """Of a file of records: length, checksum, event, checksum."""
-    from tensorboardX.proto.event_pb2 import Event
+    event: Any = import_module("tensorboardX.proto.event_pb2").Event  # made when it is imported
 
     while content:
         [size] = struct.unpack("<Q", content[:8])
-        yield Event.FromString(content[12 : 12 + size])
+        yield event.FromString(content[12 : 12 + size])
         content = content[16 + size :]
 
 
