@@ -27,6 +27,7 @@ from cooper_jax.run import answers, log, loop, machine, metrics, monitor, setup
 from cooper_jax.run.compiled import Programs
 from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import HeldOut
+from cooper_jax.run.seen import Seen
 from cooper_jax.run.setup import Run
 from cooper_jax.run.timeline import Timeline
 
@@ -37,6 +38,7 @@ def cooper_step(
     """One Cooper step on P problems, of which each process takes its share. Consumes `state`; returns the next, and
     what `figures` makes metrics of, still on the device."""
     cfg, put, here = run.cfg, run.machine.put, run.machine
+    seen = Seen(run, step + 1, asked)
 
     # Stage 1: GRPO. While the host reads the completions and its processes grade them, the device computes reference
     # log-probs; then it scores the completions and trains the policy.
@@ -70,20 +72,23 @@ def cooper_step(
         # it.
         with time.host("assistant"):
             places = here.mine(range(len(asked)), run.copies)
-            seen_B = fetch(score_B) if cfg.pairs.on_policy else None
-            slots, made = _build(problems, places, completions, verdicts, step, run, seen_B)
+            known_B = fetch(score_B) if cfg.pairs.on_policy else None
+            slots, made = _build(problems, places, completions, verdicts, step, run, known_B)
             counts |= made
             run.kept.add(places, problems, completions, verdicts)
             pairs = put(_pairs(run, slots, step, texts, verdicts)) if _teaches(run, slots, verdicts) else None
         if pairs is not None:  # Without one nothing would move, replayed labels or not.
+            seen.pairs_before(slots, reward.params, time)
             reward, reward_metrics = _update(run.jits.reward_update, reward, pairs, cfg.pairs.updates * (1 + repeats))
             time.device("rm_update", reward_metrics)
+            seen.pairs_after(reward.params, time)
             record |= _named("rm_update", reward_metrics)
     told = _tell(verdicts, score_B, counts, run)
     if cfg.train_reward:
         first = cfg.pairs.per_question * np.repeat(places, cfg.pairs.per_question)
         record |= run.style.note(step + 1, [(int(i), slot) for i, slot in zip(first, slots, strict=True) if slot])
-    return CooperState(policy, reward), record | {"told": told}
+    seen.samples(rollout, completions, verdicts, score_B, reward_B)
+    return CooperState(policy, reward), record | {"told": told, "seen": seen}
 
 
 def figures(run: Run, step: int, record: dict[str, Any]) -> dict[str, Any]:
@@ -171,6 +176,8 @@ def programs(run: Run, state: CooperState) -> Programs:
     if run.cfg.train_reward:
         pairs = like(_pairs(run, [None] * (rows // drawn.group * run.cfg.pairs.per_question), 0))
         found["rm_update"] = fns.reward_update, (state.reward, pairs)
+    if run.cfg.log.samples_every:
+        found["graded"] = fns.graded, (rollout, reward_B, reward_B)
     if run.cfg.reward_source != "rule":
         nothing = [np.zeros(0, np.int32)] * rows
         found["score"] = fns.score, (state.reward.params, like(run.machine.packed(nothing)))

@@ -7,8 +7,8 @@ import numpy as np
 
 from cooper_jax.config import Rewriting
 from cooper_jax.host import arithmetic
-from cooper_jax.host.negatives.assistant import Request
-from cooper_jax.host.negatives.degenerate import Degenerate, cut
+from cooper_jax.host.negatives.assistant import Request, Rewritten
+from cooper_jax.host.negatives.degenerate import cut
 
 
 class ArithmeticAssistant:
@@ -24,10 +24,7 @@ class ArithmeticAssistant:
     ) -> list[str | None]:
         """A wrong version of each completion. Every one states a final answer near the reference, but the degenerate
         ones, which state none."""
-        return [
-            _REWRITINGS[self._kinds[rng.integers(len(self._kinds))]](request, rng) if request else None
-            for request, rng in zip(requests, rngs, strict=True)
-        ]
+        return [self._one(request, rng) if request else None for request, rng in zip(requests, rngs, strict=True)]
 
     def figures(self) -> dict[str, float]:
         """None."""
@@ -36,6 +33,11 @@ class ArithmeticAssistant:
     def trouble(self) -> str:
         """Nothing."""
         return ""
+
+    def _one(self, request: Request, rng: np.random.Generator) -> str | None:
+        kind = self._kinds[rng.integers(len(self._kinds))]
+        text = _REWRITINGS[kind](request, rng)
+        return None if text is None else Rewritten.of(text, kind)
 
 
 def _restate(completion: str, old: int, new: int) -> str:
@@ -103,7 +105,7 @@ def _truncate(request: Request, rng: np.random.Generator) -> str | None:
 def _opener(request: Request, rng: np.random.Generator) -> str:
     """A sign, or the question, and nothing behind it."""
     question = request.problem.question
-    return Degenerate(rng.choice(["#", "?", "~", "=", question, f"{question}="]))
+    return str(rng.choice(["#", "?", "~", "=", question, f"{question}="]))
 
 
 _REWRITINGS: dict[str, Callable[[Request, np.random.Generator], str | None]] = {

@@ -10,8 +10,8 @@ import numpy as np
 
 from cooper_jax import config
 from cooper_jax.config import UserError
-from cooper_jax.host.negatives.assistant import Assistant, Request
-from cooper_jax.host.negatives.degenerate import Degenerate
+from cooper_jax.host.negatives.assistant import Assistant, Request, Rewritten
+from cooper_jax.host.negatives.degenerate import DEGENERATE
 from cooper_jax.host.negatives.equations import false_equation
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.brittle import Brittle
@@ -53,6 +53,10 @@ class Pair(NamedTuple):
     problem: Problem
     right: str
     wrong: str
+    kind: str = ""
+    """Of rewriting, where the assistant has several."""
+    on_policy: bool = False
+    """Whether the wrong one is a sample of the policy."""
 
 
 def build(
@@ -74,7 +78,7 @@ def build(
     one without takes those of earlier steps, if `kept` has any (completion -> answer), else it is not sent to the
     assistant. A rewriting is accepted only if it is a text the policy could have finished (`fits`), states an answer,
     the rule proves that answer wrong, and form and length are those of the positive; else the assistant tries again. Of
-    a `Degenerate` one it is enough that the rule calls it wrong. `score_B` [P*G] is needed where `cfg.on_policy` > 0.
+    a degenerate one it is enough that the rule calls it wrong. `score_B` [P*G] is needed where `cfg.on_policy` > 0.
 
     What becomes of a problem does not depend on which process it is in: `draw(0)` is a generator that all share, and
     `draw(1 + place)` the problem's own; `places` are the problems' in the whole batch, where these are a part of it.
@@ -97,7 +101,7 @@ def build(
             positives.append(Request(problem, text, right[text]) if texts else None)
             rngs.append(rng)
             taken = bool(wrong) and rng.random() < cfg.on_policy
-            slots.append(Pair(problem, text, wrong.pop(0)) if taken else None)
+            slots.append(Pair(problem, text, wrong.pop(0), on_policy=True) if taken else None)
 
     counts = no_counts() | {
         "pairs/slots": float(len(slots)),
@@ -156,7 +160,8 @@ def _rewritten(
                 counts["pairs/assistant_refused"] += 1
                 counts[f"pairs/refused_{refusal}"] += 1
             else:
-                slots[i] = Pair(request.problem, request.completion, (text or "").strip())
+                kind = text.kind if isinstance(text, Rewritten) else ""
+                slots[i] = Pair(request.problem, request.completion, (text or "").strip(), kind)
 
 
 def _sampled(row: range, completions: Sequence[str], verdicts: Sequence[Verdict], score_B: np.ndarray) -> list[str]:
@@ -171,7 +176,7 @@ def _refusal(right: str, text: str | None, verdict: Verdict, fits: Callable[[str
         return "unfinished"
     if verdict.verdict != WRONG:
         return "unknown" if verdict.verdict == UNKNOWN else "right"
-    if isinstance(text, Degenerate):
+    if isinstance(text, Rewritten) and text.kind in DEGENERATE:
         return None if fits(text) else "length"
     if verdict.answer is None:
         return "no_answer"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cooper_jax.config import Rewriting
 from cooper_jax.host.negatives.assistant import Request
 from cooper_jax.host.negatives.numerals import literals, numbers
 from cooper_jax.host.negatives.places import Span
@@ -19,18 +20,16 @@ OPENINGS = ("Thought process:", "Let's solve this problem step by step.", "Solut
 """Of the paper's "master keys", those in English."""
 
 
-class Degenerate(str):
-    """A reply that is to state no answer. `build.py` asks of it neither the positive's form nor its length."""
-
-    __slots__ = ()
+DEGENERATE: frozenset[Rewriting | str] = frozenset({"truncate", "opener"})
+"""Kinds that are to state no answer. `build.py` asks of them neither the positive's form nor its length."""
 
 
-def cut(text: str, ends: Sequence[int], rng: np.random.Generator) -> Degenerate | None:
+def cut(text: str, ends: Sequence[int], rng: np.random.Generator) -> str | None:
     """`text` up to one of `ends`, drawn at random; None where there is none."""
-    return Degenerate(text[: ends[int(rng.integers(len(ends)))]]) if ends else None
+    return text[: ends[int(rng.integers(len(ends)))]] if ends else None
 
 
-def truncate(request: Request, stated: Span, rng: np.random.Generator) -> Degenerate | None:
+def truncate(request: Request, stated: Span, rng: np.random.Generator) -> str | None:
     """Mathematical text cut between words, somewhere before it first has the answer in any spelling."""
     text = request.completion.strip()
     found = [m.start() for m in re.finditer(rf"(?<!\w){re.escape(stated.text)}(?!\w)", text)]
@@ -40,6 +39,6 @@ def truncate(request: Request, stated: Span, rng: np.random.Generator) -> Degene
     return cut(text, [m.start() for m in re.finditer(r"(?<=\S)\s", text[:first])], rng)
 
 
-def opener(request: Request, stated: Span, rng: np.random.Generator) -> Degenerate:
+def opener(request: Request, stated: Span, rng: np.random.Generator) -> str:
     """An opening alone."""
-    return Degenerate(OPENINGS[int(rng.integers(len(OPENINGS)))])
+    return OPENINGS[int(rng.integers(len(OPENINGS)))]

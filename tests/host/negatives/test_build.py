@@ -10,9 +10,8 @@ import pytest
 from cooper_jax.config import Pairs, UserError, Verifier
 from cooper_jax.host import arithmetic
 from cooper_jax.host.negatives import build as negatives
-from cooper_jax.host.negatives.assistant import Request
+from cooper_jax.host.negatives.assistant import Request, Rewritten
 from cooper_jax.host.negatives.build import Starvation
-from cooper_jax.host.negatives.degenerate import Degenerate
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.brittle import Brittle
 from cooper_jax.host.verifier.pool import Job, Pool
@@ -86,15 +85,15 @@ def test_only_what_is_proved_wrong_becomes_a_negative(pool: Pool, rng: np.random
 def test_what_is_no_attempt_is_a_negative_if_the_rule_calls_it_wrong(pool: Pool, rng: np.random.Generator) -> None:
     """Without an answer, and however short; the same text from an assistant that meant to state one is refused."""
     for reply, kept in (
-        (Degenerate("8+7="), True),
+        (Rewritten.of("8+7=", "truncate"), True),
         ("8+7=", False),
-        (Degenerate("#11"), False),
-        (Degenerate("x"), True),
+        (Rewritten.of("#11", "truncate"), False),
+        (Rewritten.of("x", "opener"), True),
     ):
         slots, figures, _ = build([reply], pool, Pairs(tries=1), rng)
         assert [s and s.wrong for s in slots] == [reply if kept else None, None]
         assert figures["pairs/valid"] == kept
-    slots, figures, _ = build([Degenerate("8+7=" * 5)], pool, Pairs(tries=1), rng)
+    slots, figures, _ = build([Rewritten.of("8+7=" * 5, "truncate")], pool, Pairs(tries=1), rng)
     assert slots == [None, None] and figures["pairs/refused_length"] == 1  # the policy could not have finished it
 
 
