@@ -61,6 +61,9 @@ COMMANDS = {
     "generate": Command("programs.generate", "generate", "completions of one prompt, to try a model", "Generate"),
     "score": Command("programs.score", "score", "a reward model's scores of completions in a file", "Score"),
     "export": Command("programs.export", "export", "write a trained model as a Hugging Face folder", "Export"),
+    "report": Command(
+        "programs.report", "report", "what runs did: one HTML page, and pictures beside it", "Report", False
+    ),
     "demo": Command(
         "programs.demo",
         "demo",

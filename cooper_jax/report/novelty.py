@@ -1,0 +1,119 @@
+"""What grew among the completions that are paid well: openings, endings, n-grams, lengths; late against early."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from cooper_jax.config import visible
+from cooper_jax.host.verifier.verdict import RIGHT
+from cooper_jax.report.classifier import stretches
+from cooper_jax.report.ran import Columns
+
+HIGH = 0.5
+"""Of a score; where there is none, of the reward."""
+MOST = 1500
+"""Completions of each side that are read: the figures are shares, and these say enough."""
+WORDS = 400
+"""Of a completion that are read: the first and the last 200."""
+LONGEST = 4
+"""Words of an n-gram."""
+SHOWN = 15
+_PIECE = re.compile(r"\d+(?:[.,]\d+)*|\w+|[^\w\s]")
+_NUMBER = "‹n›"
+"""What stands for every number: the form is compared, not the sums."""
+
+
+def of_arm(tables: Sequence[Columns]) -> dict[str, Any] | None:
+    """The page's table of an arm; None where too few completions are paid well, early or late."""
+    early, late = (_paid_well(tables, stretch) for stretch in (0, 2))
+    if min(len(early["text"]), len(late["text"])) < 20:
+        return None
+    pieces = {"early": _read(early["text"]), "late": _read(late["text"])}
+    grams = ({" ".join(gram) for gram in _grams(words)} for words in pieces["early"])
+    later = [{" ".join(gram) for gram in _grams(words)} for words in pieces["late"]]
+    first = lambda words: {" ".join(words[:3])}  # noqa: E731
+    last = lambda words: {" ".join(words[-3:])}  # noqa: E731
+    right = late["right"]
+    return {
+        "early": _about(early),
+        "late": _about(late),
+        "lengths": _lengths(early["tokens"], late["tokens"]),
+        "grams": _grown(list(grams), later, right),
+        "openings": _grown(list(map(first, pieces["early"])), list(map(first, pieces["late"])), right),
+        "endings": _grown(list(map(last, pieces["early"])), list(map(last, pieces["late"])), right),
+    }
+
+
+def _paid_well(tables: Sequence[Columns], stretch: int) -> dict[str, np.ndarray]:
+    """Completions of a third of the run with a high score (or reward), MOST at the most, evenly drawn."""
+    found: dict[str, list[np.ndarray]] = {"text": [], "tokens": [], "right": [], "step": []}
+    for table in tables:
+        paid = np.where(np.isfinite(table["score"]), table["score"], table["reward"])
+        rows = np.flatnonzero((paid > HIGH) & (stretches(table["step"]) == stretch))
+        found["text"].append(table["completion"][rows])
+        found["tokens"].append(table["tokens"][rows])
+        found["right"].append(table["verdict"][rows] == RIGHT)
+        found["step"].append(table["step"][rows])
+    whole = {name: np.concatenate(parts) for name, parts in found.items()}
+    count = len(whole["text"])
+    some = np.linspace(0, count - 1, min(count, MOST)).astype(int)
+    return {name: column[some] for name, column in whole.items()}
+
+
+def _about(side: dict[str, np.ndarray]) -> dict[str, float]:
+    return {
+        "rows": len(side["text"]),
+        "first": int(side["step"].min()),
+        "last": int(side["step"].max()),
+        "right": float(side["right"].mean()),
+    }
+
+
+def _read(texts: np.ndarray) -> list[list[str]]:
+    """Words of each text, numbers alike."""
+    read = []
+    for text in texts:
+        words = [_NUMBER if word[0].isdigit() else visible(word) for word in _PIECE.findall(text)]
+        read.append(words if len(words) <= WORDS else [*words[: WORDS // 2], *words[-WORDS // 2 :]])
+    return read
+
+
+def _grams(words: list[str]) -> Iterator[tuple[str, ...]]:
+    for size in range(1, LONGEST + 1):
+        yield from zip(*(words[start:] for start in range(size)), strict=False)
+
+
+def _grown(early: list[set[str]], late: list[set[str]], right: np.ndarray) -> list[dict[str, Any]]:
+    """What stands in more of the late texts than of the early ones, surest first (the z of two shares); of those that
+    contain one another and are as frequent, the longest."""
+    before, after = Counter(g for each in early for g in each), Counter(g for each in late for g in each)
+    sides = len(early), len(late)
+    rows: list[tuple[float, str, float, float]] = []
+    for gram, count in after.items():
+        was, now = before[gram] / sides[0], count / sides[1]
+        both = (before[gram] + count) / sum(sides)
+        spread = np.sqrt(both * (1 - both) * (1 / sides[0] + 1 / sides[1]))
+        if gram and now - was > 0.02 and now - was > 3 * spread:
+            rows.append((float((now - was) / max(spread, 1e-9)), gram, was, now))
+    kept: list[tuple[float, str, float, float]] = []
+    for row in sorted(rows, key=lambda row: (-round(row[0], 1), -len(row[1]))):
+        alike = (abs(row[3] - each[3]) < 0.03 and (row[1] in each[1] or each[1] in row[1]) for each in kept)
+        if not any(alike):
+            kept.append(row)
+        if len(kept) == SHOWN:
+            break
+    return [
+        {"text": gram, "was": was, "now": now, "right": float(right[[gram in each for each in late]].mean())}
+        for _, gram, was, now in kept
+    ]
+
+
+def _lengths(early: np.ndarray, late: np.ndarray) -> dict[str, Any]:
+    """Histograms on the same bins, as shares, and medians."""
+    edges = np.unique(np.linspace(0, max(early.max(), late.max()) + 1, 25).astype(int))
+    shares = [(np.histogram(side, edges)[0] / len(side)).tolist() for side in (early, late)]
+    medians = [float(np.median(side)) for side in (early, late)]
+    return {"edges": edges.tolist(), "shares": shares, "medians": medians}

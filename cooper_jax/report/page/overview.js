@@ -1,0 +1,123 @@
+// Summary, curves, the reward model, novelty, time, setup.
+function drawHead() {
+  const seeds = data.runs.length, steps = Math.max(...data.runs.map((run) => run.last));
+  $("h1").textContent = data.arms.map((arm) => arm.name).join(" · ");
+  $(".made").textContent = `${seeds} ${seeds === 1 ? "run" : "runs"} of cooper ${data.program}, ${steps} steps · made ${data.made} · cooper_jax ${data.version}`;
+}
+
+const placed = (look, run) => (look[1].includes("=") ? `#run=${run}&${look[1]}` : `#${look[1]}`);
+const WORDS = {
+  hacked: "Hacked", collapsed: "Collapsed", declined: "Past its best", drifting: "Drifting", learned: "Learned",
+  unchanged: "Unchanged", unknown: "Cannot tell", trained: "Trained",
+};
+function drawSummary() {
+  body("summary").append(...data.findings.map((finding, arm) => {
+    const { rows } = finding, one = rows[0];
+    const state = rows.length === 1 ? one.state
+      : `${rows.filter((row) => row.finished).length} of ${rows.length} seeds finished`;
+    return el("div", { class: "finding", colour: data.arms[arm].colour },
+      el("div", {}, el("div", { class: `word ${finding.word}` }, WORDS[finding.word]),
+        el("div", { class: "who" }, data.arms[arm].name), el("div", { class: "who" }, state)),
+      el("div", {}, el("p", {}, finding.said), rows.length === 1
+        ? el("p", { class: "made" }, `Best at step ${one.best}; ${one.checkpoint}.`)
+        : table(["seed", "", ">first", ">best", ">at step", ">last", ">reward", ">gap", ">since", "", ""], rows.map((row) => [
+          data.runs[row.run].seed, WORDS[row.word], number(row.figures.first, 2), number(row.figures.best, 2), row.best,
+          number(row.figures.last, 2), number(row.figures.reward, 2), number(row.figures.gap, 2), row.since || "–",
+          row.checkpoint, row.finished ? "" : row.state]))),
+      el("div", { class: "look" }, el("b", {}, "Look first at"),
+        el("ol", {}, finding.looks.map((look) => el("li", {}, el("a", { href: placed(look, finding.leads) }, look[0]))))));
+  }), ...data.runs.flatMap((run) => run.notes.map((note) => none(`${run.dir}: ${note}.`))));
+}
+
+function drawCurves() {
+  const groups = [...new Set(data.charts.map((chart) => chart.group))];
+  const several = data.arms.some((arm) => arm.runs.length > 1);
+  body("curves").append(el("p", { class: "note" },
+    several ? "Bold: mean over seeds, each a running mean of a fortieth of the run; band: its standard error; thin: the seeds."
+      : "Bold: running mean over a fortieth of the run; thin: as logged; band of held-out accuracy: its standard error over questions.",
+    " Point at a chart to read all of them at that step."),
+  ...groups.flatMap((group) => [el("h3", {}, group),
+    el("div", { class: "grid" }, data.charts.filter((chart) => chart.group === group).map(lineChart))]));
+  const made = data.refusals.map((each, arm) => each && el("div", {},
+    el("p", { class: "made" }, dot(arm), ` ${data.arms[arm].name}: ${number(each.valid)} pairs, ${percent(each.on_policy / each.valid)} of them with a sample of the policy; ${number(each.refused)} of ${number(each.asked)} rewritings refused`),
+    bars(Object.entries(each.why).sort((a, b) => b[1] - a[1]).map(([name, value]) => ({ name, value, said: number(value) })), data.arms[arm].colour)));
+  if (made.some(Boolean)) body("curves").append(el("h3", {}, "Rewritings refused, and why"), el("div", { class: "columns" }, made));
+}
+
+function drawModel() {
+  const scored = data.classifier.map((stretches, arm) => ({ stretches, arm })).filter((each) => each.stretches.length);
+  if (!scored.length) {
+    body("model").append(none(data.samples.columns.run.length
+      ? "No completion here has a score: the rule itself was the reward."
+      : "No samples were kept, so the reliability curve cannot be drawn. The curves above show the reward model step by step."));
+    return;
+  }
+  body("model").append(el("p", { class: "note" },
+    "Of all kept samples whose verdict is known, in thirds of the run (faint: early; strong: late). Left: of completions with such a score, the share that the rule calls right; the dotted line is a calibrated score. J is recall − false-positive rate."),
+  el("div", { class: "columns" }, scored.map(({ stretches, arm }) => el("div", { "data-arm": arm },
+    el("p", { class: "made" }, dot(arm), ` ${data.arms[arm].name}`),
+    el("div", { class: "reliability" }, reliability(arm, stretches)),
+    table(["steps", ">rows", ">precision", ">recall", ">FPR", ">J", ">AUROC", ">ECE"], stretches.map((each) => [
+      `${each.first}–${each.last}`, number(each.rows), number(each.precision, 2), number(each.recall, 2),
+      number(each.false_positive_rate, 2),
+      each.j === undefined ? "–" : `${number(each.j, 2)} ± ${number(each.j_error, 2)}`, number(each.auroc, 2), number(each.ece, 2)]))))));
+}
+
+function drawNovelty() {
+  const some = data.novelty.map((each, arm) => ({ each, arm })).filter(({ each }) => each);
+  if (!some.length) {
+    body("novelty").append(none(data.samples.columns.run.length
+      ? "Too few completions score high early or late to compare them." : "No samples were kept to compare."));
+    return;
+  }
+  body("novelty").append(el("p", { class: "note" },
+    "Completions paid above ½ in the last third of the run beside those of the first third; every number reads ‹n›. What more of them contain than before, surest first. “Right” is the share that the rule calls right among late ones that contain it: a phrase that grows and is wrong is a trick. Choose one to see its samples."),
+  ...some.map(({ each, arm }) => el("div", { "data-arm": arm }, el("h3", {}, dot(arm),
+    ` ${data.arms[arm].name}: steps ${each.early.first}–${each.early.last} (${number(each.early.rows)} read, ${percent(each.early.right)} right) → ${each.late.first}–${each.late.last} (${number(each.late.rows)}, ${percent(each.late.right)} right)`),
+  el("div", { class: "columns" },
+    [["Anywhere", each.grams], ["Openings", each.openings], ["Endings", each.endings]].map(([title, rows]) => el("div", {},
+      rows.length ? table([title, ">early", ">late", ">right"], rows.slice(0, title === "Anywhere" ? 12 : 6).map((row) => [
+        el("a", { class: "mono", href: address.of({ run: data.arms[arm].runs[0], with: row.text, sort: "step" }) }, row.text),
+        percent(row.was), percent(row.now), percent(row.right)]))
+        : [el("b", {}, title), none("nothing grew beyond three standard errors")])),
+    el("div", {}, el("p", { class: "made" }, `Tokens: median ${each.lengths.medians[0]} early (grey), ${each.lengths.medians[1]} late`),
+      histogram(each.lengths, data.arms[arm].colour))))));
+}
+
+function drawTime() {
+  body("time").append(el("p", { class: "note" },
+    "Mean seconds a step, the first two left out. Strong: device; pale: host, beside it; grey: host waiting. Goodput: share of the steps' wall time in which the device worked on steps whose update was applied."),
+  el("div", { class: "columns" }, data.time.map((each, arm) => el("div", { "data-arm": arm },
+    el("p", { class: "made" }, dot(arm), ` ${data.arms[arm].name}: ${number(each.step)} s a step, ${number(each.hours, 2)} h in steps · device idle ${percent(each.idle)} · goodput ${percent(each.goodput)}${each.tokens ? ` · ${number(each.tokens)} tokens/s` : ""}`),
+    bars(each.phases.map((phase) => ({ name: phase.phase, value: phase.seconds, said: `${number(phase.seconds)} s`, kind: phase.row })), data.arms[arm].colour)))));
+}
+
+function drawSetup() {
+  const { settings, differs } = data.setup, code = (text) => el("span", { class: "mono" }, text);
+  if (differs.length) {
+    body("setup").append(el("h3", {}, "Difference of the arms"),
+      table(["", ...data.arms.map((arm) => arm.name)], differs.map(([name, values]) => [code(name), ...values.map(code)])));
+  }
+  body("setup").append(el("h3", {}, "Runs"), table(["run", "directory", "checkpoints", "versions and hardware", "data"],
+    data.runs.map((run) => [run.name, code(run.dir), run.checkpoints.join(", ") || "none",
+      run.starts.length ? el("div", {}, run.starts.map((start) => el("div", {}, startOf(start))))
+        : "not recorded", code(Object.entries(run.inputs).map(([name, value]) => `${name} ${value}`).join("\n") || "not recorded")])));
+  const filter = el("input", { type: "search", placeholder: "filter settings", "aria-label": "filter settings" });
+  const rows = settings.map(([name, values]) => el("tr", {}, el("td", {}, code(name)),
+    el("td", {}, values.length === 1 ? code(values[0])
+      : values.map((value, run) => el("div", {}, dot(data.runs[run].arm), " ", code(value))))));
+  filter.addEventListener("input", () => rows.forEach((row) => {
+    row.hidden = !row.textContent.toLowerCase().includes(filter.value.toLowerCase());
+  }));
+  body("setup").append(el("details", { class: "details" }, el("summary", {}, `All ${settings.length} settings`), filter,
+    el("div", { class: "wide" }, el("table", {}, el("tbody", {}, rows)))),
+  el("p", {}, el("button", { type: "button", onclick: save }, "Save this page's figures as JSON")));
+}
+function startOf(start) {
+  const versions = Object.entries(start.versions || {}).map(([name, value]) => `${name} ${value}`).join(", ");
+  return `from step ${start.step}: ${start.devices} × ${start.kind}${start.processes > 1 ? `, ${start.processes} processes` : ""}; ${versions}`;
+}
+function save() {
+  const link = el("a", { download: "report.json", href: URL.createObjectURL(new Blob([$("#data").textContent], { type: "application/json" })) });
+  link.click();
+}
