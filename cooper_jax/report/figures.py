@@ -132,7 +132,7 @@ def time(runs: Sequence[Ran], arm: Arm) -> dict[str, Any]:
         phase, taken = name.removeprefix("seconds/"), sum(record.get(name, 0.0) for record in records)
         row = "device" if phase in DEVICE else "wait" if phase in ("wait", "verify") else "host"
         phases.append({"phase": phase, "row": row, "seconds": taken / max(len(records), 1)})
-    phases.sort(key=lambda each: -each["seconds"])
+    phases.sort(key=lambda each: (("device", "host", "wait").index(each["row"]), -each["seconds"]))
     busy = [sum(record.get(f"seconds/{name}", 0.0) for name in DEVICE) for record in records]
     useful = [0.0 if _skipped(record) else share for record, share in zip(records, busy, strict=True)]
     tokens = sum(record.get("completion/tokens", 0.0) for record in records)

@@ -162,7 +162,7 @@ CHECKS = (
     Check("pairs/style_accuracy", True, 0.7, "form alone tells the sides of pairs apart ({:.2f})", "pairs"),
     Check("completion/truncated", True, 0.1, "{:.0%} of the completions hit the length limit", "curves"),
     Check("rule/unknown", True, 0.1, "the rule cannot judge {:.0%} of the completions", "samples"),
-    Check("reward/zero_std_groups", True, 0.6, "{:.0%} of the groups have no contrast and teach nothing", "curves"),
+    Check("reward/zero_std_groups", True, 0.85, "{:.0%} of the groups have no contrast and teach nothing", "curves"),
     Check("policy/clip_fraction", True, 0.3, "{:.0%} of the tokens are clipped: updates are large", "curves"),
     Check("policy/sampler_gap", True, 0.05, "sampler and trainer disagree ({:.3f} a token)", "curves"),
     Check("policy/entropy", False, 0.02, "the policy's entropy is nearly gone ({:.3f} a token)", "curves"),
@@ -194,7 +194,15 @@ def looks(run: Ran, found: Outcome) -> list[tuple[str, str]]:
     kl = run.curve("policy/kl")[1]
     if len(kl) > 20 and _end(kl) > 5 * max(float(np.median(kl)), 0.02):
         said.append((f"KL ends at {_end(kl):.2f}, five times its median", "curves"))
-    return said or [("nothing stands out; read the disagreements", "sort=disagreement")]
+    return said or [_anyway(run)]
+
+
+def _anyway(run: Ran) -> tuple[str, str]:
+    if not len(run.samples["step"]):
+        return "nothing stands out; the curves", "curves"
+    if _source(run) == "rule":
+        return "nothing stands out; read the latest samples", "sort=late"
+    return "nothing stands out; read the disagreements", "sort=disagreement"
 
 
 def state(run: Ran) -> str:

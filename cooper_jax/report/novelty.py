@@ -22,7 +22,7 @@ LONGEST = 4
 """Words of an n-gram."""
 SHOWN = 15
 _PIECE = re.compile(r"\d+(?:[.,]\d+)*|\w+|[^\w\s]")
-_NUMBER = "‹n›"
+_NUMBER = "\u2039n\u203a"
 """What stands for every number: the form is compared, not the sums."""
 
 
@@ -87,8 +87,8 @@ def _grams(words: list[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _grown(early: list[set[str]], late: list[set[str]], right: np.ndarray) -> list[dict[str, Any]]:
-    """What stands in more of the late texts than of the early ones, surest first (the z of two shares); of those that
-    contain one another and are as frequent, the longest."""
+    """What stands in more of the late texts than of the early ones, surest first (the z of two shares); of those
+    share most of their words and are as frequent, one."""
     before, after = Counter(g for each in early for g in each), Counter(g for each in late for g in each)
     sides = len(early), len(late)
     rows: list[tuple[float, str, float, float]] = []
@@ -100,8 +100,7 @@ def _grown(early: list[set[str]], late: list[set[str]], right: np.ndarray) -> li
             rows.append((float((now - was) / max(spread, 1e-9)), gram, was, now))
     kept: list[tuple[float, str, float, float]] = []
     for row in sorted(rows, key=lambda row: (-round(row[0], 1), -len(row[1]))):
-        alike = (abs(row[3] - each[3]) < 0.03 and (row[1] in each[1] or each[1] in row[1]) for each in kept)
-        if not any(alike):
+        if not any(_alike(row, each) for each in kept):
             kept.append(row)
         if len(kept) == SHOWN:
             break
@@ -109,6 +108,14 @@ def _grown(early: list[set[str]], late: list[set[str]], right: np.ndarray) -> li
         {"text": gram, "was": was, "now": now, "right": float(right[[gram in each for each in late]].mean())}
         for _, gram, was, now in kept
     ]
+
+
+def _alike(row: tuple[float, str, float, float], kept: tuple[float, str, float, float]) -> bool:
+    """Whether one says what the other says: as frequent, and most of its words the same."""
+    words, others = Counter(row[1].split(" ")), Counter(kept[1].split(" "))
+    shared = (words & others).total()
+    near = abs(row[3] - kept[3]) < 0.03 and abs(row[2] - kept[2]) < 0.03
+    return near and 2 * shared > min(words.total(), others.total())
 
 
 def _lengths(early: np.ndarray, late: np.ndarray) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Run directories, read: settings, figures, samples, pairs, and what is known of where a run ran."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 
 from cooper_jax.config import UserError, flat, path, require
 from cooper_jax.config.paths import read_object
-from cooper_jax.run import log
+from cooper_jax.run import log, provenance
 from cooper_jax.run.metrics import Record
 
 Columns = dict[str, np.ndarray]
@@ -134,17 +133,11 @@ def _read(place: str) -> Ran:
         _table(folder / "samples", SAMPLES, int(records[-1]["step"]), notes),
         _table(folder / "pairs", PAIRS, int(records[-1]["step"]), notes),
         inputs,
-        starts(folder),
+        provenance.starts(place),
         sorted(int(name) for name in names if name.isdecimal()),
         notes,
         max(0.0, time.time() - _written(folder / "metrics.jsonl")),
     )
-
-
-def starts(folder: Path) -> list[dict[str, Any]]:
-    """What `run.provenance` has written."""
-    file = folder / "starts.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
 def _written(file: Path) -> float:

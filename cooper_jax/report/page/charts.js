@@ -133,8 +133,8 @@ function reliability(arm, stretches) {
           svg("title", {}, `${each.name}: score ${score.toFixed(2)}, ${percent(share)} right, ${rows} completions`))]))));
 }
 
-function bars(rows, colour) {
-  const most = Math.max(...rows.map((row) => row.value), 1e-12);
+function bars(rows, colour, scale) {
+  const most = scale || Math.max(...rows.map((row) => row.value), 1e-12);
   return el("div", { class: "bars", colour }, rows.map((row) => [
     el("span", { class: row.mono ? "mono" : null }, row.name),
     el("span", { class: "track" }, el("div", { class: `fill ${row.kind || ""}`, width: `${(100 * row.value) / most}%` })),

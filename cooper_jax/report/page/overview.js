@@ -54,13 +54,12 @@ function drawModel() {
   }
   body("model").append(el("p", { class: "note" },
     "Of all kept samples whose verdict is known, in thirds of the run (faint: early; strong: late). Left: of completions with such a score, the share that the rule calls right; the dotted line is a calibrated score. J is recall − false-positive rate."),
-  el("div", { class: "columns" }, scored.map(({ stretches, arm }) => el("div", { "data-arm": arm },
+  el("div", { class: "columns broad" }, scored.map(({ stretches, arm }) => el("div", { "data-arm": arm },
     el("p", { class: "made" }, dot(arm), ` ${data.arms[arm].name}`),
-    el("div", { class: "reliability" }, reliability(arm, stretches)),
-    table(["steps", ">rows", ">precision", ">recall", ">FPR", ">J", ">AUROC", ">ECE"], stretches.map((each) => [
+    el("div", { class: "reliability" }, reliability(arm, stretches), table(["steps", ">rows", ">precision", ">recall", ">FPR", ">J", ">AUROC", ">ECE"], stretches.map((each) => [
       `${each.first}–${each.last}`, number(each.rows), number(each.precision, 2), number(each.recall, 2),
       number(each.false_positive_rate, 2),
-      each.j === undefined ? "–" : `${number(each.j, 2)} ± ${number(each.j_error, 2)}`, number(each.auroc, 2), number(each.ece, 2)]))))));
+      each.j === undefined ? "–" : `${number(each.j, 2)} ± ${number(each.j_error, 2)}`, number(each.auroc, 2), number(each.ece, 2)])))))));
 }
 
 function drawNovelty() {
@@ -74,22 +73,23 @@ function drawNovelty() {
     "Completions paid above ½ in the last third of the run beside those of the first third; every number reads ‹n›. What more of them contain than before, surest first. “Right” is the share that the rule calls right among late ones that contain it: a phrase that grows and is wrong is a trick. Choose one to see its samples."),
   ...some.map(({ each, arm }) => el("div", { "data-arm": arm }, el("h3", {}, dot(arm),
     ` ${data.arms[arm].name}: steps ${each.early.first}–${each.early.last} (${number(each.early.rows)} read, ${percent(each.early.right)} right) → ${each.late.first}–${each.late.last} (${number(each.late.rows)}, ${percent(each.late.right)} right)`),
-  el("div", { class: "columns" },
+  el("div", { class: "columns four" },
     [["Anywhere", each.grams], ["Openings", each.openings], ["Endings", each.endings]].map(([title, rows]) => el("div", {},
       rows.length ? table([title, ">early", ">late", ">right"], rows.slice(0, title === "Anywhere" ? 12 : 6).map((row) => [
-        el("a", { class: "mono", href: address.of({ run: data.arms[arm].runs[0], with: row.text, sort: "step" }) }, row.text),
+        el("a", { class: "mono", href: address.of({ ...(data.arms[arm].runs.length > 1 ? { of: "all" } : { run: data.arms[arm].runs[0] }), with: row.text, sort: "step" }) }, row.text),
         percent(row.was), percent(row.now), percent(row.right)]))
-        : [el("b", {}, title), none("nothing grew beyond three standard errors")])),
+        : [el("p", { class: "made" }, title), el("p", { class: "made" }, "nothing grew beyond three standard errors")])),
     el("div", {}, el("p", { class: "made" }, `Tokens: median ${each.lengths.medians[0]} early (grey), ${each.lengths.medians[1]} late`),
       histogram(each.lengths, data.arms[arm].colour))))));
 }
 
 function drawTime() {
+  const most = Math.max(...data.time.flatMap((each) => each.phases.map((phase) => phase.seconds)));
   body("time").append(el("p", { class: "note" },
-    "Mean seconds a step, the first two left out. Strong: device; pale: host, beside it; grey: host waiting. Goodput: share of the steps' wall time in which the device worked on steps whose update was applied."),
+    "Mean seconds a step, the first two left out. Strong: phases of the device, one after the other; pale: of the host, beside them; grey: the host waits. Goodput: share of the steps' wall time in which the device worked on steps whose update was applied."),
   el("div", { class: "columns" }, data.time.map((each, arm) => el("div", { "data-arm": arm },
     el("p", { class: "made" }, dot(arm), ` ${data.arms[arm].name}: ${number(each.step)} s a step, ${number(each.hours, 2)} h in steps · device idle ${percent(each.idle)} · goodput ${percent(each.goodput)}${each.tokens ? ` · ${number(each.tokens)} tokens/s` : ""}`),
-    bars(each.phases.map((phase) => ({ name: phase.phase, value: phase.seconds, said: `${number(phase.seconds)} s`, kind: phase.row })), data.arms[arm].colour)))));
+    bars(each.phases.map((phase) => ({ name: phase.phase, value: phase.seconds, said: `${number(phase.seconds)} s`, kind: phase.row })), data.arms[arm].colour, most)))));
 }
 
 function drawSetup() {

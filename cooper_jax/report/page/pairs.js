@@ -22,7 +22,7 @@ function drawPairList(list, pager) {
   list.replaceChildren(...shown.map((pair) => el("div", { class: "pair" },
     el("div", { class: "facts" }, dot(data.runs[pair.run].arm), el("b", {}, `step ${pair.step}, slot ${pair.slot}`),
       el("span", {}, `${pair.origin} ${pair.kind}`), data.runs.length > 1 && el("span", {}, data.runs[pair.run].name),
-      margin(pair) <= 0 && el("b", { class: "v wrong" }, "still the wrong way round")),
+      margin(pair) <= 0 && el("span", { class: "still" }, "still the wrong way round")),
     el("pre", {}, pair.question), el("div", { class: "sides" }, side(pair, "right", 0), side(pair, "wrong", 1)))));
   const turn = (by) => () => { wanted_pairs.page += by; drawPairList(list, pager); };
   const total = data.pairs.total.reduce((sum, count) => sum + count, 0);

@@ -119,7 +119,7 @@ function drawTools() {
   for (const button of $$("button", parts.show)) {
     const name = button.dataset.show;
     button.setAttribute("aria-pressed", String(asked.show === name));
-    button.textContent = `${SHOWS[name][0]} ${counts[name]}`;
+    button.replaceChildren(SHOWS[name][0], el("span", { class: "count" }, counts[name].toLocaleString("en")));
     button.hidden = !counts[name] && name !== asked.show && name !== "all";
   }
   parts.run.value = asked.run;
@@ -166,7 +166,8 @@ function drawDetail() {
   }
   const mean = (ats) => ats.reduce((sum, each) => sum + (paid(each) ?? 0), 0) / ats.length;
   const times = [...over.values()].sort((a, b) => S.run[a[0]] - S.run[b[0]] || S.step[a[0]] - S.step[b[0]]);
-  parts.detail.replaceChildren(
+  parts.detail.replaceChildren();
+  fill(parts.detail, {}, [
     el("div", { class: "facts" }, dot(run.arm), el("b", {}, `${run.name}, step ${S.step[at]}, sample ${S.row[at]}`)),
     el("div", { class: "facts" }, el("span", { class: `v ${verdictOf(at)}` }, `${SIGNS[verdictOf(at)] || "?"} ${verdictOf(at)}`),
       S.score[at] !== null && fact("score", number(S.score[at])), fact("reward", number(S.reward[at])),
@@ -182,7 +183,8 @@ function drawDetail() {
     times.length > 1 && [el("h3", {}, "This question over time"),
       table(["", ">step", ">samples", ">right", S.score[at] === null ? ">reward" : ">score"], times.map((ats) => [
         el("a", { href: address.of({ run: S.run[ats[0]], step: S.step[ats[0]], sample: S.row[ats[0]] }) }, data.runs[S.run[ats[0]]].name),
-        S.step[ats[0]], ats.length, percent(ats.filter(isRight).length / ats.length), number(mean(ats), 2)]))]);
+        S.step[ats[0]], ats.length, percent(ats.filter(isRight).length / ats.length), number(mean(ats), 2)]))],
+  ]);
   parts.detail.scrollTop = 0;
 }
 
