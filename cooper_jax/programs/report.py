@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from cooper_jax.config import path, require
+from cooper_jax.config import path, require, visible
 from cooper_jax.config.errors import paths_named
 from cooper_jax.config.paths import write
 from cooper_jax.report import figures, page, pictures
@@ -20,8 +20,8 @@ class Report:
     """One HTML page on one run or several, and its top charts as PNGs beside it."""
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
-    """Run directories, or a folder of them such as a demo's. Those that differ by their seed alone are shown as one arm,
-    with a band."""
+    """Run directories, or a folder of them such as a demo's. Those that differ by their seed alone are one arm, with a
+    band."""
     out: Annotated[str | Path, tyro.conf.arg(metavar="PATH")] = "report.html"
     """The page: one file, which needs no network."""
 
@@ -42,7 +42,7 @@ def _report(cfg: Report) -> Result:
     runs = [figures.with_j(run) for run in read_all(cfg.runs)]
     for run in runs:
         for note in run.notes:
-            print(f"warning: {run.dir}: {note}")
+            print(visible(f"warning: {run.dir}: {note}"))
     arms = grouped(runs)
     shown = page.content(runs, arms)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -50,9 +50,8 @@ def _report(cfg: Report) -> Result:
     made = page.page(shown)
     write(out, made)
     drawn = _pictures(shown, out)
-    for arm, found in zip(shown["arms"], shown["findings"], strict=True):
-        for row in found["rows"]:
-            print(f"{shown['runs'][row['run']]['name']}: {row['word']} ({row['state']}). {row['said']}")
+    for row in (row for found in shown["findings"] for row in found["rows"]):
+        print(visible(f"{shown['runs'][row['run']]['name']}: {row['word']} ({row['state']}). {row['said']}"))
     print(f"wrote {out} ({len(made) / 1e6:.1f} MB) and {', '.join(file.name for file in drawn)}")
     return Result(out, shown)
 

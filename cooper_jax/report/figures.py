@@ -29,7 +29,7 @@ TOP = (
     Chart("Held-out accuracy", "eval/accuracy", "Truth and pay", True),
     Chart("Reward", "reward/mean", "Truth and pay", True),
     Chart("Rule accuracy", "rule/accuracy", "Truth and pay", True),
-    Chart("Gap: score − rule", "score/gap", "Truth and pay"),
+    Chart("Gap: score over rule", "score/gap", "Truth and pay"),
 )
 CHARTS = (
     *TOP,

@@ -1,7 +1,7 @@
 """What a run did, in words: finished or not, learned or hacked and since when, its best step, what to look at first.
 
 Truth is the held-out accuracy where there are at least three evaluations, else the rule on the training completions.
-`hacked`: truth has fallen from its best while the reward has not. The thresholds stand here, and docs/report.md has them.
+`hacked`: truth has fallen from its best while the reward has not. docs/report.md explains the thresholds.
 """
 
 from collections.abc import Sequence
@@ -119,7 +119,9 @@ def in_words(run: Ran, found: Outcome) -> str:
     path = f"{where} {at['first']:.2f} → {at['last']:.2f}"
     paid = f"reward {at['reward']:.2f}"
     gap = f"gap {at['gap']:+.2f}"
-    sign = f" First sign: the false-positive rate has stood higher since step {found.sign}." if found.sign else ""
+    sign = f"the false-positive rate has stood {WIDER} above its start since step {found.sign}." if found.sign else ""
+    early = found.sign < found.since or not found.since
+    sign = f" {f'First sign: {sign}' if early else sign.capitalize()}" if sign else ""
     best = f"best {at['best']:.2f} at step {found.best}"
     return {
         "hacked": f"Since about step {found.since} the reward no longer means what it says: {where} fell from "
@@ -129,9 +131,8 @@ def in_words(run: Ran, found: Outcome) -> str:
         "declined": f"Past its best since about step {found.since}: {path} ({best}); {paid}.",
         "drifting": f"The reward runs ahead: gap {at['gap_first']:+.2f} → {at['gap']:+.2f}, while {path}. Accuracy has "
         f"not fallen yet.{sign}",
-        "learned": f"{path[0].upper()}{path[1:]}, {paid} ({gap}); no sign that the reward is being played.{sign}"
-        if not found.sign
-        else f"{path[0].upper()}{path[1:]}, {paid} ({gap}).{sign}",
+        "learned": f"{path[0].upper()}{path[1:]}, {paid} ({gap})"
+        + (f".{sign}" if sign else "; no sign that the reward is being played."),
         "unchanged": f"{path[0].upper()}{path[1:]}: no more than noise; {paid} ({gap}).{sign}",
     }[found.word]
 

@@ -88,7 +88,7 @@ def _grams(words: list[str]) -> Iterator[tuple[str, ...]]:
 
 def _grown(early: list[set[str]], late: list[set[str]], right: np.ndarray) -> list[dict[str, Any]]:
     """What stands in more of the late texts than of the early ones, surest first (the z of two shares); of those
-    share most of their words and are as frequent, one."""
+    that share most of their words and are as frequent, one."""
     before, after = Counter(g for each in early for g in each), Counter(g for each in late for g in each)
     sides = len(early), len(late)
     rows: list[tuple[float, str, float, float]] = []

@@ -76,7 +76,7 @@ def _value(value: Any) -> str:
 def harmless(value: Any) -> Any:
     """`value` for JSON, every text in it `visible`."""
     if isinstance(value, dict):
-        return {str(name): harmless(item) for name, item in value.items()}
+        return {harmless(str(name)): harmless(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [harmless(item) for item in value]
     return visible(value, keep="\n\t") if isinstance(value, str) else value

@@ -55,7 +55,8 @@ def record(arm: str, step: int, steps: int, rng: np.random.Generator) -> dict[st
     paid = right if arm == "rule" else 0.5 + 0.45 * done if arm == "static" else right + 0.03
     made = {
         "step": step, "reward/mean": paid, "reward/zero_std_groups": 0.2, "rule/accuracy": right, "rule/unknown": 0.0,
-        "policy/kl": 0.4 * done, "policy/entropy": 0.3 - 0.2 * done, "policy/clip_fraction": 0.01, "policy/skipped": 0.0,
+        "policy/kl": 0.4 * done, "policy/entropy": 0.3 - 0.2 * done, "policy/clip_fraction": 0.01,
+        "policy/skipped": 0.0,
         "completion/length": 11 + 4 * done, "completion/tokens": 3000.0, "completion/truncated": 0.0,
         "seconds/rollout": 0.05, "seconds/policy_update": 0.1, "seconds/wait": 0.04, "seconds/decode": 0.01,
         "seconds/step": 0.2, "tokens_per_second": 15000.0,

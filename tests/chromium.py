@@ -7,6 +7,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,14 @@ from typing import Any
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 """Where Chromium is; empty: not installed."""
 SECONDS = 60.0
+_AS_3_AND_4 = """
+import fcntl, os, sys
+reading, writing = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(reading, 3)
+os.dup2(writing, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""The browser reads what it is told from 3 and answers to 4."""
 
 
 class Page:
@@ -28,6 +37,7 @@ class Page:
 
     def open(self, width: int, height: int, dark: bool = False) -> None:
         """An empty page of that size, watched."""
+        self._session = ""
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
@@ -94,7 +104,9 @@ class Page:
     def press(self, key: str) -> None:
         """Type one key."""
         for kind in ("keyDown", "keyUp"):
-            self.send("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
+            self.send(
+                "Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" and len(key) == 1 else ""
+            )
 
     def picture(self, file: Path) -> None:
         """Write what the window shows as a PNG."""
@@ -106,7 +118,7 @@ def chromium(folder: Path) -> Iterator[Page]:
     """A browser that keeps its files in `folder`, for as long as the body runs."""
     to_browser, from_browser = os.pipe(), os.pipe()
     command = [
-        "sh", "-c", f'exec "$0" "$@" 3<&{to_browser[0]} 4>&{from_browser[1]}', PROGRAM, "--headless=new",
+        sys.executable, "-c", _AS_3_AND_4, str(to_browser[0]), str(from_browser[1]), PROGRAM, "--headless=new",
         "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
         "--disable-background-networking", f"--user-data-dir={folder}", "--remote-debugging-pipe",
     ]  # fmt: skip
