@@ -26,6 +26,7 @@ from cooper_jax.run import answers, log, loop, machine, metrics, setup
 from cooper_jax.run.compiled import Programs
 from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import HeldOut
+from cooper_jax.run.seen import Seen
 from cooper_jax.run.setup import Run
 from cooper_jax.run.timeline import Timeline
 
@@ -36,6 +37,7 @@ def cooper_step(
     """One Cooper step on P problems, of which each process takes its share. Consumes `state`; returns the next, and
     what `figures` makes metrics of, still on the device."""
     cfg, put, here = run.cfg, run.machine.put, run.machine
+    seen = Seen(run, step + 1, asked)
 
     # Stage 1: GRPO. While the host reads the completions and its processes grade them, the device computes reference
     # log-probs; then it scores the completions and trains the policy.
@@ -76,8 +78,10 @@ def cooper_step(
             slots, counts = _build(problems, places, completions, verdicts, step, run, score_B)
             pairs = put(_pairs(run, slots, step)) if any(hosts.gather(any(slots))) else None
         if pairs is not None:  # Without a pair nothing would move, replayed labels or not.
+            seen.pairs_before(slots, state.reward.params, time)
             reward, reward_metrics = _update(run.jits.reward_update, state.reward, pairs, cfg.pairs.updates)
             time.device("rm_update", reward_metrics)
+            seen.pairs_after(reward.params, time)
             record |= _named("rm_update", reward_metrics)
     # Of rows that several processes hold, one has made the pairs.
     count_WN = here.put_once([count * here.share.leads for count in counts.values()])
@@ -85,7 +89,8 @@ def cooper_step(
     if cfg.train_reward:
         first = cfg.pairs.per_question * np.repeat(places, cfg.pairs.per_question)
         record |= run.style.note(step + 1, [(int(i), slot) for i, slot in zip(first, slots, strict=True) if slot])
-    return CooperState(policy, reward), record | {"told": told}
+    seen.samples(rollout, completions, verdicts, reward_B)
+    return CooperState(policy, reward), record | {"told": told, "seen": seen}
 
 
 def figures(run: Run, record: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +170,8 @@ def programs(run: Run, state: CooperState) -> Programs:
     if run.cfg.train_reward:
         pairs = like(_pairs(run, [None] * (rows // drawn.group * run.cfg.pairs.per_question), 0))
         found["rm_update"] = fns.reward_update, (state.reward, pairs)
+    if run.cfg.log.samples_every:
+        found["graded"] = fns.graded, (rollout, reward_B)
     if run.cfg.reward_source == "model":
         nothing = [np.zeros(0, np.int32)] * rows
         found["score"] = fns.score, (state.reward.params, like(run.machine.packed(nothing)))

@@ -67,6 +67,10 @@ def require_folder(place: str | os.PathLike[str], what: str) -> None:
     raise UserError(f"{text}: no such folder; give {what}; {get}")
 
 
+PART = ".part"
+"""Ends the name of a file that is being written."""
+
+
 @contextmanager
 def here(file: Path) -> Iterator[Path]:
     """`file` on this machine, for what reads nothing else: itself, or a copy for as long as the body runs."""
@@ -90,13 +94,14 @@ def folder_here(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         yield Path(made)
 
 
-def write(place: Path, text: str) -> None:
-    """Write `text` whole: a kill leaves the file of before, or this one."""
+def write(place: Path, content: str | bytes) -> None:
+    """Write `content` whole: a kill leaves the file of before, or this one."""
+    data = content.encode() if isinstance(content, str) else content
     if not is_local(place):
-        place.write_text(text)
+        place.write_bytes(data)
         return
-    part = place.with_name(f"{place.name}.part")
-    part.write_text(text)
+    part = place.with_name(f"{place.name}{PART}")
+    part.write_bytes(data)
     part.replace(place)
 
 

@@ -7,7 +7,7 @@ _SAMPLER = ("rollout.prompt_len", "rollout.completion_len", "rollout.cache", "ev
 _HELD_OUT = (
     "evaluation.questions", "evaluation.samples", "evaluation.batch", "evaluation.temperatures", "evaluation.top_p",
 )  # fmt: skip
-_LOOP = ("save_every", "keep", "max_skipped", "profile", "watchdog", "log")
+_LOOP = ("save_every", "keep", "max_skipped", "profile", "watchdog", "log.tensorboard", "log.wandb")
 
 READS: dict[str, tuple[str, ...]] = {
     "sft": (
@@ -24,7 +24,8 @@ READS: dict[str, tuple[str, ...]] = {
     ),
     "train": (
         "dir", "steps", "reward_source", "train_reward", "policy", "reward", "data", "prompting", "rollout", "grpo",
-        "pairs", "scoring", "assistant", "fit.data", "verifier", *_HELD_OUT, "eval_every", *_LOOP, *_MACHINE,
+        "pairs", "scoring", "assistant", "fit.data", "verifier", *_HELD_OUT, "eval_every", *_LOOP,
+        "log.samples_every", "log.samples", *_MACHINE,
     ),
     "evaluate": (
         "dir", "evaluation", "policy.model", "policy.tokenizer", "reward.model", "reward.tokenizer", "data",

@@ -198,6 +198,17 @@ class Log:
     """Event files for TensorBoard, in the run directory; needs the `tensorboard` extra."""
     wandb: str = ""
     """Weights & Biases project; needs the `wandb` extra. The key is read from the environment by wandb itself."""
+    samples_every: int = 10
+    """Write samples and pairs of every so many steps, of the first and of the last, into `samples/` and `pairs/` of the
+    run directory; 0: never. A run of hundreds of steps then shows each stage of what it learns, for less than a
+    hundredth of its time."""
+    samples: int = 64
+    """Samples written of such a step, and pairs: of its first questions, each with its whole group. Questions come in
+    random order, so that the first stand for all."""
 
     def __post_init__(self) -> None:
         check_types(self)
+        require(
+            self.samples_every >= 0, f"log.samples_every = {self.samples_every}: must not be negative; 0 turns it off"
+        )
+        require(self.samples >= 1, f"log.samples = {self.samples}: must be at least 1; log.samples_every 0 writes none")

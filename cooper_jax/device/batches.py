@@ -57,10 +57,7 @@ def advantages(
     sampled: config.Rollout,
 ) -> tuple[jax.Array, Metrics]:
     """`advantage_PGT` of the batch that `prepare` made with the same `packing`, and what is logged of a rollout."""
-    reward_B = grpo.truncate_rewards(reward_B, rolled.finished_B, cfg)
-    in_groups = lambda x_B: x_B.reshape(sampled.prompts, sampled.group)  # noqa: E731
-    used_PG = in_groups(grpo.used(rolled.finished_B, cfg))
-    advantage_PG, std_P = grpo.advantages(in_groups(reward_B), used_PG, cfg)
+    reward_B, advantage_PG, std_P = _paid(rolled, reward_B, cfg, sampled)
     slots = rolled.token_BT.shape[1]
     if packing is None:
         together = rows_sharing_a_prompt(micro_batch, sampled)
@@ -79,6 +76,29 @@ def advantages(
         "completion/tokens": jnp.sum(length_B),
         "completion/truncated": 1 - jnp.mean(rolled.finished_B),
     }
+
+
+def graded(rolled: Rollout, reward_B: jax.Array, *, cfg: config.GRPO, sampled: config.Rollout) -> dict[str, jax.Array]:
+    """What files of samples say of each completion in numbers, [B] each: the reward as given (`score`) and as paid, the
+    advantage, the tokens, and whether it finished."""
+    paid_B, advantage_PG, _ = _paid(rolled, reward_B, cfg, sampled)
+    return {
+        "score": reward_B,
+        "reward": paid_B,
+        "advantage": advantage_PG.reshape(-1),
+        "tokens": jnp.sum(rolled.real_BT, axis=1),
+        "finished": rolled.finished_B,
+    }
+
+
+def _paid(
+    rolled: Rollout, reward_B: jax.Array, cfg: config.GRPO, sampled: config.Rollout
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Rewards as the policy is paid them [B], their advantages [P, G], and the groups' stds [P]."""
+    reward_B = grpo.truncate_rewards(reward_B, rolled.finished_B, cfg)
+    in_groups = lambda x_B: x_B.reshape(sampled.prompts, sampled.group)  # noqa: E731
+    used_PG = in_groups(grpo.used(rolled.finished_B, cfg))
+    return reward_B, *grpo.advantages(in_groups(reward_B), used_PG, cfg)
 
 
 def rows_sharing_a_prompt(micro_batch: int, sampled: config.Rollout) -> int:

@@ -34,6 +34,7 @@ class Jits:
     prepare: Callable[..., PolicyBatch]
     advantages: Callable[..., tuple[jax.Array, Metrics]]
     tell_all: Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
+    graded: Callable[[Rollout, jax.Array], dict[str, jax.Array]]
     policy_update: Callable[[ModelState, PolicyBatch], tuple[ModelState, Metrics]]
     reward_update: Callable[[ModelState, PairBatch], tuple[ModelState, Metrics]]
 
@@ -47,6 +48,7 @@ def make_jits(cfg: Config, sampling: Sampling, mesh: Mesh) -> Jits:
         prepare=make_prepare(cfg.policy, cfg.grpo, cfg.rollout, mesh),
         advantages=make_advantages(cfg.policy.micro_batch, cfg.grpo, cfg.rollout, mesh),
         tell_all=make_tell_all(mesh),
+        graded=make_graded(cfg.grpo, cfg.rollout, mesh),
         policy_update=make_policy_update(cfg.policy, cfg.grpo, cfg.rollout.temperature, policy_updates, mesh),
         reward_update=make_reward_update(cfg.reward, cfg.pairs, cfg.steps * cfg.pairs.updates, mesh),
     )
@@ -97,6 +99,12 @@ def make_tell_all(mesh: Mesh) -> Callable[[jax.Array, jax.Array, jax.Array], tup
     """Jitted: verdict_B, reward_B and the sums over devices of count_WN, whole in every process."""
     fn = lambda verdict_B, reward_B, count_WN: (verdict_B, reward_B, jnp.sum(count_WN, axis=0))  # noqa: E731
     return _jit(fn, mesh, out_shardings=sharding.replicated(mesh))
+
+
+@cache
+def make_graded(cfg: config.GRPO, sampled: config.Rollout, mesh: Mesh) -> Callable[..., dict[str, jax.Array]]:
+    """Jitted `graded`, whole in every process."""
+    return _jit(partial(batches.graded, cfg=cfg, sampled=sampled), mesh, out_shardings=sharding.replicated(mesh))
 
 
 @cache

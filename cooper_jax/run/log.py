@@ -19,6 +19,7 @@ from cooper_jax.config import Log, UserError, is_local, path
 from cooper_jax.config.paths import absolute, write
 from cooper_jax.host.mirror import Mirror
 from cooper_jax.run.metrics import Record
+from cooper_jax.run.tables import Files, Tables
 from cooper_jax.run.timeline import Timeline
 
 
@@ -43,6 +44,7 @@ class Writer:
             print(f"warning: {metrics}: {damaged} damaged lines are left out", flush=True)
         write(metrics, "".join(json.dumps(record) + "\n" for record in found if record["step"] <= start))
         self._file = metrics.open("a")
+        self._tables = self._files.enter_context(Files(run_dir, start, cfg.samples_every))
         self._console = Console(highlight=False, soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -58,8 +60,8 @@ class Writer:
         self._task = self._bar.add_task(program, total=steps, completed=start, rate="", figures="")
         self._done_before = start
 
-    def write(self, step: int, record: Record) -> None:
-        """Log the record of `step` (counted from 1)."""
+    def write(self, step: int, record: Record, tables: Tables | None) -> None:
+        """Log the record of `step` (counted from 1), and its samples and pairs, if they are due."""
         self._file.write(json.dumps({"step": step, **record}) + "\n")
         self._file.flush()
         for name, value in record.items():
@@ -67,12 +69,18 @@ class Writer:
                 self._board.add_scalar(name, value, step)
         if self._wandb:
             self._wandb.log(record, step=step)
+        if tables:
+            self._tables.write(tables)
         rate = (step - self._done_before) / (time.perf_counter() - self._started)
         figures = "  ".join(f"{name} {record[name]:.3f}" for name in self._shown if name in record)
         self._bar.update(self._task, completed=step, rate=f"{rate:.1f} steps/s", figures=figures)
         if self._bar.disable and (step == self._done_before + 1 or step % self._every == 0 or step == self._steps):
             left = (self._steps - step) / rate
             print(f"{self._program} {step}/{self._steps}  {rate:.1f} steps/s  {left:.0f} s left  {figures}", flush=True)
+
+    def wait(self) -> None:
+        """Return when all that was written is on disk. Raises UserError where it cannot be."""
+        self._tables.wait()
 
     def __enter__(self) -> "Writer":
         self._bar.start()
@@ -91,7 +99,10 @@ class Writer:
 class Nowhere:
     """The writer of a process that does not write."""
 
-    def write(self, step: int, record: Record) -> None:
+    def write(self, step: int, record: Record, tables: Tables | None) -> None:
+        """Do nothing."""
+
+    def wait(self) -> None:
         """Do nothing."""
 
     def __enter__(self) -> "Nowhere":

@@ -150,6 +150,8 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
             if done % cfg.save_every == 0 or done == steps or ending or best in figures:
                 ending = write(*late) or ending
                 late = None
+                with here.trouble.held():
+                    writer.wait()  # A step that is saved is not made again, and nor are its samples.
                 checkpoints.save(done, state, training.cursor(), _merit(training, figures) if best else None)
             if ending:
                 checkpoints.wait()
@@ -196,9 +198,11 @@ class _Log:
 
         Raises UserError where too many updates in a row were not finite: there is nothing to be saved.
         """
+        seen = metrics.pop("seen", None)
         record = log.finish(metrics, timeline, self._training.figures)
+        tables = seen.tables() if seen else None
         with self._here.trouble.held():
-            self._writer.write(step, record)
+            self._writer.write(step, record, tables)
         self._count_skipped(step, record)
         try:
             if warning := self._training.check(step, record):

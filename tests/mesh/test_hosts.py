@@ -22,6 +22,7 @@ from runs import timeless
 
 from cooper_jax.config import UserError
 from cooper_jax.mesh import hosts
+from cooper_jax.run import tables
 
 LAUNCH = ROOT / "launch" / "local.sh"
 RUNS = ("sft", "worked", "reward", "rule", "static", "cooper")
@@ -72,11 +73,27 @@ def alike(mine: list[dict[str, float]], theirs: list[dict[str, float]], but: tup
                 np.testing.assert_allclose(a[name], b[name], rtol=1e-2, atol=1e-4, err_msg=name)
 
 
+def same_tables(mine: Path, theirs: Path) -> None:
+    """Samples and pairs are those of the other run: text to the letter, numbers up to rounding."""
+    for kind in ("samples", "pairs"):
+        files = [tables.steps(run / kind) for run in (mine, theirs)]
+        assert files[0].keys() == files[1].keys() == (set() if kind == "pairs" and mine.name != "cooper" else {1, 3})
+        for step, file in files[0].items():
+            rows, others = pq.read_table(file).to_pydict(), pq.read_table(files[1][step]).to_pydict()
+            for name, values in rows.items():
+                if isinstance(values[0], float):
+                    np.testing.assert_allclose(values, others[name], rtol=1e-2, atol=2e-3, err_msg=name)
+                else:
+                    assert values == others[name], name
+
+
 @pytest.mark.slow
 def test_two_processes_are_one(one: Path, two: tuple[Path, str]) -> None:
     out, _ = two
     for name in RUNS:
         alike(timeless(str(out / name)), timeless(str(one / name)))
+    for name in ("rule", "static", "cooper"):
+        same_tables(out / name, one / name)
     labels = [pq.read_table(folder / "labels" / "labels.parquet").to_pylist() for folder in (one, out)]
     assert labels[0] == labels[1]
     figures = [json.loads((folder / "figures.json").read_text()) for folder in (one, out)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from cooper_jax.config import Rewriting
 from cooper_jax.host import arithmetic
-from cooper_jax.host.negatives.assistant import Request
+from cooper_jax.host.negatives.assistant import Request, Rewritten
 
 
 class ArithmeticAssistant:
@@ -22,10 +22,7 @@ class ArithmeticAssistant:
         self, requests: Sequence[Request | None], rngs: Sequence[np.random.Generator], key: np.ndarray | None = None
     ) -> list[str | None]:
         """A wrong version of each completion. Every one states a final answer near the reference."""
-        return [
-            _REWRITINGS[self._kinds[rng.integers(len(self._kinds))]](request, rng) if request else None
-            for request, rng in zip(requests, rngs, strict=True)
-        ]
+        return [self._one(request, rng) if request else None for request, rng in zip(requests, rngs, strict=True)]
 
     def figures(self) -> dict[str, float]:
         """None."""
@@ -34,6 +31,10 @@ class ArithmeticAssistant:
     def trouble(self) -> str:
         """Nothing."""
         return ""
+
+    def _one(self, request: Request, rng: np.random.Generator) -> str:
+        kind = self._kinds[rng.integers(len(self._kinds))]
+        return Rewritten.of(_REWRITINGS[kind](request, rng), kind)
 
 
 def _restate(completion: str, old: int, new: int) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from cooper_jax.config import Rewriting
 from cooper_jax.host.server import Chat, Server
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.text.templates import asked
@@ -22,6 +23,19 @@ class Request(NamedTuple):
     completion: str
     answer: str
     """What the completion answers, as the verifier read it."""
+
+
+class Rewritten(str):
+    """A text that knows its kind of rewriting, where an assistant has several."""
+
+    kind: Rewriting
+
+    @classmethod
+    def of(cls, text: str, kind: Rewriting) -> "Rewritten":
+        """`text`, of `kind`."""
+        made = cls(text)
+        made.kind = kind
+        return made
 
 
 class Assistant(Protocol):

@@ -10,7 +10,7 @@ import numpy as np
 
 from cooper_jax import config
 from cooper_jax.config import UserError
-from cooper_jax.host.negatives.assistant import Assistant, Request
+from cooper_jax.host.negatives.assistant import Assistant, Request, Rewritten
 from cooper_jax.host.negatives.equations import false_equation
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.pool import Job, Pool
@@ -51,6 +51,10 @@ class Pair(NamedTuple):
     problem: Problem
     right: str
     wrong: str
+    kind: str = ""
+    """Of rewriting, where the assistant has several."""
+    on_policy: bool = False
+    """Whether the wrong one is a sample of the policy."""
 
 
 def build(
@@ -90,7 +94,7 @@ def build(
             positives.append(Request(problem, text, right[text]) if texts else None)
             rngs.append(rng)
             taken = bool(wrong) and rng.random() < cfg.on_policy
-            slots.append(Pair(problem, text, wrong.pop(0)) if taken else None)
+            slots.append(Pair(problem, text, wrong.pop(0), on_policy=True) if taken else None)
 
     counts = no_counts() | {
         "pairs/slots": float(len(slots)),
@@ -147,7 +151,8 @@ def _rewritten(
                 counts["pairs/assistant_refused"] += 1
                 counts[f"pairs/refused_{refusal}"] += 1
             else:
-                slots[i] = Pair(request.problem, request.completion, (text or "").strip())
+                kind = text.kind if isinstance(text, Rewritten) else ""
+                slots[i] = Pair(request.problem, request.completion, (text or "").strip(), kind)
 
 
 def _sampled(row: range, completions: Sequence[str], verdicts: Sequence[Verdict], score_B: np.ndarray) -> list[str]:

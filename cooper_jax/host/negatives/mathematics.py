@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from cooper_jax.config import Rewriting
-from cooper_jax.host.negatives.assistant import Request
+from cooper_jax.host.negatives.assistant import Request, Rewritten
 from cooper_jax.host.negatives.places import Span, replaced, restated, sentence, statement
 from cooper_jax.host.negatives.setups import slipped
 from cooper_jax.host.negatives.unworked import everywhere
@@ -48,7 +48,9 @@ class MathAssistant:
         if stated is None:
             return None
         text = _REWRITINGS[kind](request, stated, rng)
-        return None if text is None or text.strip() == request.completion.strip() else text
+        if text is None or text.strip() == request.completion.strip():
+            return None
+        return Rewritten.of(text, kind)
 
 
 def _answer(request: Request, stated: Span, rng: np.random.Generator) -> str | None:
