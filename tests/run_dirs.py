@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from cooper_jax import config
 from cooper_jax.host import arithmetic
-from cooper_jax.report.ran import PAIRS, SAMPLES
+from cooper_jax.run.tables import PAIRS, SAMPLES
 
 ARMS: dict[str, dict[str, Any]] = {
     "rule": {"reward_source": "rule", "train_reward": False},
@@ -23,7 +23,6 @@ HOSTILE = (
     "\u2028\u2029 \x1b[31mred\x1b[0m \u202eturned\u202c {{DATA}} <!-- &amp; \x00"
 )
 """What a model may write; nothing of it may be obeyed."""
-_TYPES = {int: pa.int32(), float: pa.float32(), str: pa.string(), bool: pa.bool_()}
 
 
 def run(folder: Path, arm: str = "static", seed: int = 0, steps: int = 60, groups: int = 4, every: int = 10) -> Path:
@@ -106,14 +105,13 @@ def pairs(step: int, slots: int, rng: np.random.Generator) -> list[dict[str, Any
         rows.append({
             "step": step, "slot": slot, "question": question, "reference": str(result), "right": right,
             "wrong": f"{arithmetic.work(question, partial, result + 1)}#{result + 1}",
-            "origin": "assistant" if slot % 2 else "on-policy", "kind": "final" if slot % 2 else "",
+            "origin": "rule" if slot % 2 else "on_policy", "kind": "final" if slot % 2 else "",
             "right_before": 0.6, "wrong_before": 0.4 + 0.4 * float(rng.random()), "right_after": 0.7,
             "wrong_after": 0.3 + 0.5 * float(rng.random()),
         })  # fmt: skip
     return rows
 
 
-def table(folder: Path, step: int, rows: list[dict[str, Any]], kinds: dict[str, type]) -> None:
+def table(folder: Path, step: int, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     folder.mkdir(exist_ok=True)
-    schema = pa.schema([(name, _TYPES[kind]) for name, kind in kinds.items()])
     pq.write_table(pa.Table.from_pylist(rows, schema), folder / f"step-{step:06d}.parquet")

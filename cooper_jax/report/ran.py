@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from cooper_jax.config import UserError, flat, path, require
+from cooper_jax.config import flat, path, require
 from cooper_jax.config.paths import read_object
-from cooper_jax.run import log, provenance
+from cooper_jax.run import log, provenance, tables
 from cooper_jax.run.metrics import Record
 
 Columns = dict[str, np.ndarray]
@@ -20,16 +19,6 @@ Columns = dict[str, np.ndarray]
 _PROGRAMS = {"reward/mean": "train", "sft/loss": "sft", "fit/loss": "fit-reward"}
 """A figure of every step, and the program that logs it."""
 _STEPS = {"train": "steps", "sft": "sft.steps", "fit-reward": "fit.steps"}
-SAMPLES: dict[str, type] = {
-    "step": int, "row": int, "group": int, "question": str, "reference": str, "completion": str, "tokens": int,
-    "finished": bool, "score": float, "verdict": str, "reason": str, "reward": float, "advantage": float,
-}  # fmt: skip
-"""Columns of `samples/step-*.parquet`: `row` in the step's batch, `group` the index of the question in the step."""
-PAIRS: dict[str, type] = {
-    "step": int, "slot": int, "question": str, "reference": str, "right": str, "wrong": str, "origin": str,
-    "kind": str, "right_before": float, "wrong_before": float, "right_after": float, "wrong_after": float,
-}  # fmt: skip
-"""Columns of `pairs/step-*.parquet`: both sides, and their scores before and after the reward model's update."""
 
 
 @dataclass(frozen=True)
@@ -123,15 +112,15 @@ def _read(place: str) -> Ran:
     fix = "put back the file that the run wrote, or give another run"
     settings = read_object(folder / "config.json", fix) if (folder / "config.json").is_file() else {}
     inputs = read_object(folder / "inputs.json", fix) if (folder / "inputs.json").is_file() else {}
-    kept = folder / "checkpoints"
-    names = [each.name for each in kept.iterdir()] if kept.is_dir() else []
+    states, kept, last = folder / "checkpoints", tables.folders(place), int(max(record["step"] for record in records))
+    names = [each.name for each in states.iterdir()] if states.is_dir() else []
     return Ran(
         place,
         program,
         flat(settings),
         sorted(records, key=lambda record: record["step"]),
-        _table(folder / "samples", SAMPLES, int(records[-1]["step"]), notes),
-        _table(folder / "pairs", PAIRS, int(records[-1]["step"]), notes),
+        _table(kept["samples"], tables.SAMPLES, last, notes),
+        _table(kept["pairs"], tables.PAIRS, last, notes),
         inputs,
         provenance.starts(place),
         sorted(int(name) for name in names if name.isdecimal()),
@@ -146,32 +135,30 @@ def _written(file: Path) -> float:
     return float(getattr(stat, "st_mtime", None) or getattr(stat, "mtime", None) or time.time())
 
 
-def _table(folder: Path, kinds: dict[str, type], last: int, notes: list[str]) -> Columns:
+def _table(folder: Path, schema: pa.Schema, last: int, notes: list[str]) -> Columns:
     """The files of a folder as one table, up to step `last`: what a run has logged."""
-    tables = []
-    for file in sorted(folder.glob("step-*.parquet")) if folder.is_dir() else []:
+    rows: list[tables.Row] = []
+    for step, file in tables.steps(folder).items():
+        if step > last:
+            continue
         try:
-            with file.open("rb") as opened:
-                tables.append(pq.read_table(opened))
-        except (pa.ArrowInvalid, OSError) as error:
+            rows += _whole(tables.read(file), schema, file)
+        except (ValueError, OSError) as error:
             notes.append(f"{folder.name}/{file.name} cannot be read and is left out: {str(error).splitlines()[0]}")
-    for table in tables:
-        missing = [name for name in kinds if name not in table.column_names]
-        require(not missing, f"{folder}: a file lacks the columns {', '.join(missing)}; it is of another version")
-    columns = {name: _column(tables, name, kind) for name, kind in kinds.items()}
-    now = columns["step"] <= last
-    return {name: column[now] for name, column in columns.items()}
+    return {field.name: _column([row[field.name] for row in rows], field.type) for field in schema}
 
 
-def _column(tables: Sequence[pa.Table], name: str, kind: type) -> np.ndarray:
-    found = [value for table in tables for value in table.column(name).to_pylist()]
-    if kind is str:
+def _whole(rows: list[tables.Row], schema: pa.Schema, file: Path) -> list[tables.Row]:
+    missing = [name for name in schema.names if rows and name not in rows[0]]
+    require(not missing, f"{file} lacks the columns {', '.join(missing)}: another version wrote it; move it away")
+    return rows
+
+
+def _column(found: list[Any], kind: pa.DataType) -> np.ndarray:
+    if pa.types.is_string(kind):
         made = np.empty(len(found), object)
         made[:] = ["" if value is None else str(value) for value in found]
         return made
-    if kind is float:
+    if pa.types.is_floating(kind):
         return np.array([np.nan if value is None else value for value in found], float)
-    try:
-        return np.array(found, kind)
-    except (TypeError, ValueError):
-        raise UserError(f"the column {name} of samples or pairs holds something else than {kind.__name__}") from None
+    return np.array(found, kind.to_pandas_dtype())

@@ -29,7 +29,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = run_dirs.samples("static", 60, 60, 1, np.random.default_rng(0))[:1]
     rows[0] |= {"row": 500, "completion": run_dirs.HOSTILE, "question": run_dirs.HOSTILE, "verdict": "wrong"}
     rows[0] |= {"score": 1.0, "group": 90}
-    run_dirs.table(places[2] / "samples", 61, rows, run_dirs.SAMPLES)
+    rows[0]["step"] = 59
+    run_dirs.table(places[2] / "samples", 59, rows, run_dirs.SAMPLES)
     report(Report(tuple(map(str, places)), folder / "report.html"))
     return folder / "report.html"
 

@@ -272,7 +272,6 @@ def test_mistakes(tmp_path: Path, places: list[str], capsys: pytest.CaptureFixtu
     assert "runs of sft and train" in one_error(capsys, "report", str(empty), places[0])
     old = run_dirs.run(tmp_path / "old", steps=10)
     rows = run_dirs.samples("rule", 10, 10, 1, np.random.default_rng(0))
-    kinds = {name: kind for name, kind in run_dirs.SAMPLES.items() if name != "reason"}
-    run_dirs.table(old / "samples", 10, rows, kinds)
+    run_dirs.table(old / "samples", 10, rows, run_dirs.SAMPLES.remove(run_dirs.SAMPLES.get_field_index("reason")))
     with pytest.raises(UserError, match="lacks the columns reason"):
         read_all([str(old)])
