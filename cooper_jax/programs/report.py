@@ -9,9 +9,9 @@ import tyro
 from cooper_jax.config import path, require, visible
 from cooper_jax.config.errors import paths_named
 from cooper_jax.config.paths import write
-from cooper_jax.report import figures, page, pictures
-from cooper_jax.report.arms import grouped
-from cooper_jax.report.ran import read_all
+from cooper_jax.reports import figures, page, pictures
+from cooper_jax.reports.arms import grouped
+from cooper_jax.reports.ran import read_all
 from cooper_jax.run.directory import Result, require_writable
 
 

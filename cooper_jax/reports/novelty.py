@@ -9,8 +9,8 @@ import numpy as np
 
 from cooper_jax.config import visible
 from cooper_jax.host.verifier.verdict import RIGHT
-from cooper_jax.report.classifier import stretches
-from cooper_jax.report.ran import Columns
+from cooper_jax.reports.classifier import stretches
+from cooper_jax.reports.ran import Columns
 
 HIGH = 0.5
 """Of a score; where there is none, of the reward."""

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cooper_jax.report.arms import smoothed
-from cooper_jax.report.ran import Ran
+from cooper_jax.reports.arms import smoothed
+from cooper_jax.reports.ran import Ran
 
 FALL = 0.05
 """Truth must have fallen so far, and by three standard errors, to count as fallen."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN
-from cooper_jax.report.ran import Columns
+from cooper_jax.reports.ran import Columns
 from cooper_jax.run.metrics import calibration_error, classification
 
 BINS = 10

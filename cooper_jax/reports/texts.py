@@ -9,7 +9,7 @@ import numpy as np
 
 from cooper_jax.config import visible
 from cooper_jax.host.verifier.verdict import RIGHT, UNKNOWN
-from cooper_jax.report.ran import Columns, Ran
+from cooper_jax.reports.ran import Columns, Ran
 
 SAMPLES, PAIRS = 2000, 600
 """On a page."""

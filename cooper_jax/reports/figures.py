@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cooper_jax.report.arms import Arm, curves
-from cooper_jax.report.ran import Ran
+from cooper_jax.reports.arms import Arm, curves
+from cooper_jax.reports.ran import Ran
 from cooper_jax.run.metric_table import TABLE
 
 DEVICE = ("rollout", "prepare", "score", "advantages", "policy_update", "rm_update", "sft", "fit")

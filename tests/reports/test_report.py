@@ -14,9 +14,9 @@ from sklearn.metrics import roc_auc_score
 
 from cooper_jax.config import UserError
 from cooper_jax.programs.report import Report, report
-from cooper_jax.report import classifier, findings, novelty, page, texts
-from cooper_jax.report.arms import curves, grouped, smoothed, thinned
-from cooper_jax.report.ran import Ran, read_all
+from cooper_jax.reports import classifier, findings, novelty, page, texts
+from cooper_jax.reports.arms import curves, grouped, smoothed, thinned
+from cooper_jax.reports.ran import Ran, read_all
 from cooper_jax.run import metric_table
 
 
@@ -220,7 +220,7 @@ def test_the_command(places: list[str], tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_skipped_steps_are_no_goodput(runs: list[Ran]) -> None:
-    from cooper_jax.report import figures
+    from cooper_jax.reports import figures
 
     records = [record | {"policy/skipped": float(record["step"] > 31)} for record in runs[0].records]
     half = figures.time([replace(runs[0], records=records)], grouped(runs[:1])[0])

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cooper_jax.config import visible
-from cooper_jax.report import classifier, figures, findings, novelty, texts
-from cooper_jax.report.arms import Arm
-from cooper_jax.report.ran import Ran
+from cooper_jax.reports import classifier, figures, findings, novelty, texts
+from cooper_jax.reports.arms import Arm
+from cooper_jax.reports.ran import Ran
 
 SCRIPTS = ("dom.js", "charts.js", "overview.js", "samples.js", "pairs.js", "main.js")
 _HERE = Path(__file__).parent / "page"

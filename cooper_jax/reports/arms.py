@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cooper_jax.config import reads
-from cooper_jax.report.ran import Ran
+from cooper_jax.reports.ran import Ran
 
 POINTS = 300
 """Of a curve that is drawn, at most: neighbours are averaged."""
