@@ -14,7 +14,7 @@ FLOORS = (
     ("model",),
     ("device",),
     ("run",),
-    ("report",),
+    ("reports",),
     ("cooper", "programs"),
     ("__main__",),
 )
