@@ -10,6 +10,8 @@ from cooper_jax.reports.ran import Columns
 from cooper_jax.run.metrics import calibration_error, classification
 
 BINS = 10
+LEAST = 15
+"""Rows of a bin; with fewer it is joined to the next."""
 STRETCHES = ("early", "middle", "late")
 
 
@@ -53,8 +55,13 @@ def _figures(score_N: np.ndarray, right_N: np.ndarray) -> dict[str, Any]:
 
 
 def _reliability(score_N: np.ndarray, right_N: np.ndarray) -> list[list[float]]:
-    """Of each bin of scores that has rows: mean score, share right, its standard error, rows."""
+    """Of each bin of scores: mean score, share right, its standard error, rows. Tenths, joined where they hold few."""
     place = np.minimum((score_N * BINS).astype(int), BINS - 1)
+    for number in range(BINS - 1):
+        if (place == number).sum() < LEAST:
+            place[place == number] = number + 1
+    if (place == BINS - 1).sum() < LEAST:
+        place[place == BINS - 1] = place[place < BINS - 1].max(initial=0)
     made = []
     for number in np.unique(place):
         inside = place == number

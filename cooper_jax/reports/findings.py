@@ -191,7 +191,8 @@ def looks(run: Ran, found: Outcome) -> list[tuple[str, str]]:
         said.append((f"{skipped} updates were skipped: their gradient was not finite", "curves"))
     wrong, right = (run.curve(f"pairs/false_equations_{side}")[1] for side in ("wrong", "right"))
     if len(wrong) and _end(wrong) - _end(right) > 0.2:
-        said.append(("false sums give the wrong side of pairs away", "pairs"))
+        shares = f"{_end(wrong):.0%} of the wrong sides of pairs hold a false sum, {_end(right):.0%} of the right ones"
+        said.append((f"{shares}: checking sums may be enough to part them", "pairs"))
     kl = run.curve("policy/kl")[1]
     if len(kl) > 20 and _end(kl) > 5 * max(float(np.median(kl)), 0.02):
         said.append((f"KL ends at {_end(kl):.2f}, five times its median", "curves"))

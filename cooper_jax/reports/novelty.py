@@ -14,10 +14,10 @@ from cooper_jax.reports.ran import Columns
 
 HIGH = 0.5
 """Of a score; where there is none, of the reward."""
-MOST = 1500
+MOST = 1000
 """Completions of each side that are read: the figures are shares, and these say enough."""
-WORDS = 400
-"""Of a completion that are read: the first and the last 200."""
+WORDS = 240
+"""Of a completion that are read: the first and the last 120."""
 LONGEST = 4
 """Words of an n-gram."""
 SHOWN = 15
@@ -76,7 +76,7 @@ def _read(texts: np.ndarray) -> list[list[str]]:
     """Words of each text, numbers alike."""
     read = []
     for text in texts:
-        words = [_NUMBER if word[0].isdigit() else visible(word) for word in _PIECE.findall(text)]
+        words = [_NUMBER if word[0].isdigit() else word for word in _PIECE.findall(visible(text, keep="\n\t"))]
         read.append(words if len(words) <= WORDS else [*words[: WORDS // 2], *words[-WORDS // 2 :]])
     return read
 

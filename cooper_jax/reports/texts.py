@@ -17,6 +17,8 @@ LONGEST = 6000
 """Characters of a text on the page; of a longer one the middle is left out."""
 ROOM = 10_000_000
 """Bytes of all texts on the page, samples and pairs each at most half."""
+PRODUCT = 40_000
+"""Words of one side times words of the other that are compared one by one; it takes their product."""
 _WORD = re.compile(r"\s+|\d+(?:\.\d+)?|\w+|[^\w\s]")
 
 
@@ -162,24 +164,29 @@ def _worst(table: Columns, count: int) -> list[int]:
 
 
 def changed(right: str, wrong: str) -> list[list[list[int]]]:
-    """Spans [begin, end] of characters of each side in which it differs from the other, by words and numbers."""
+    """Spans [begin, end] of characters of each side in which it differs from the other, by words and numbers.
+
+    Between what both begin and end with; where that is long, as of two samples of the policy, it is one span.
+    """
     sides = [_WORD.findall(text) for text in (right, wrong)]
-    if max(map(len, sides)) > 1500:  # SequenceMatcher takes their product
-        return [[[len(_prefix(right, wrong)), len(text)]] for text in (right, wrong)]
-    at = [np.cumsum([0, *map(len, words)]) for words in sides]
+    first = _alike(*sides)
+    last = _alike(*(words[first:][::-1] for words in sides))
+    inner = [words[first : len(words) - last] for words in sides]
+    at = [np.cumsum([0, *(len(word.encode("utf-16-le")) // 2 for word in words)]) for words in sides]
     spans: list[list[list[int]]] = [[], []]
-    for kind, *ends in difflib.SequenceMatcher(None, *sides, autojunk=False).get_opcodes():
+    for kind, *ends in _differences(*inner):
         for side, (begin, end) in enumerate((ends[:2], ends[2:])):
             if kind != "equal" and end > begin:
-                spans[side].append([_utf16(sides[side], at[side], begin), _utf16(sides[side], at[side], end)])
+                spans[side].append([int(at[side][first + begin]), int(at[side][first + end])])
     return spans
 
 
-def _utf16(words: list[str], at: np.ndarray, place: int) -> int:
-    """A place in JavaScript's units, of which characters beyond U+FFFF take two."""
-    return int(at[place]) + sum(char > "\uffff" for word in words[:place] for char in word)
+def _alike(one: list[str], other: list[str]) -> int:
+    """So many words do both begin with."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
-def _prefix(one: str, other: str) -> str:
-    same = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return one[:same]
+def _differences(one: list[str], other: list[str]) -> list[tuple[str, int, int, int, int]]:
+    if len(one) * len(other) > PRODUCT:
+        return [("replace", 0, len(one), 0, len(other))]
+    return difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes()

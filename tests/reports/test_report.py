@@ -126,9 +126,11 @@ def test_the_reward_model_by_stretches(runs: list[Ran]) -> None:
     assert late["j"] == pytest.approx((score[right] > 0.5).mean() - (score[~right] > 0.5).mean())
     assert early["j"] > 0.6 > 0.4 > late["j"] and 0 < late["j_error"] < 0.2
     assert sum(count for *_, count in late["bins"]) == late["rows"] == 64
-    for mean, share, error, count in late["bins"]:
-        inside = (score * 10).astype(int).clip(max=9) == min(int(mean * 10), 9)
-        assert (share, count) == (pytest.approx(right[inside].mean()), inside.sum()) and 0 <= error <= 0.5
+    assert sum(share * count for _, share, _, count in late["bins"]) == pytest.approx(right.sum())
+    assert sum(mean * count for mean, _, _, count in late["bins"]) == pytest.approx(score.sum())
+    assert all(count >= classifier.LEAST and 0 <= error <= 0.5 for _, _, error, count in late["bins"])
+    [whole] = classifier.by_stretch([{name: column[:9] for name, column in table.items()}])
+    assert len(whole["bins"]) == 1  # nine rows are one bin
     assert classifier.by_stretch([runs[3].samples]) == []  # the rule arm has no scores
     assert classifier.stretches(np.array([5, 9, 9])).tolist() == [0, 2, 2]
 

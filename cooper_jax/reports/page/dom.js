@@ -23,13 +23,12 @@ const colourOf = (run) => data.arms[data.runs[run].arm].colour;
 
 function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
-  if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1000) return Math.round(value).toLocaleString("en");
-  if (size >= 100) return value.toFixed(0);
-  if (size < 0.001) return value.toExponential(1);
-  return value.toFixed(size >= 10 ? 1 : digits);
+  if (Number.isInteger(value) || size >= 1000) return Math.round(value).toLocaleString("en");
+  if (size < 10 ** -digits) return digits < 3 ? (0).toFixed(digits) : String(+value.toPrecision(1));
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : digits);
 }
+const seconds = (value) => (value < 1 ? `${number(1000 * value, 1)} ms` : `${number(value, 2)} s`);
 const percent = (value) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`);
 const none = (...said) => el("p", { class: "none" }, ...said);
 

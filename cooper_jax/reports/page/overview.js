@@ -73,8 +73,9 @@ function drawNovelty() {
     "Completions paid above ½ in the last third of the run beside those of the first third; every number reads ‹n›. What more of them contain than before, surest first. “Right” is the share that the rule calls right among late ones that contain it: a phrase that grows and is wrong is a trick. Choose one to see its samples."),
   ...some.map(({ each, arm }) => el("div", { "data-arm": arm }, el("h3", {}, dot(arm),
     ` ${data.arms[arm].name}: steps ${each.early.first}–${each.early.last} (${number(each.early.rows)} read, ${percent(each.early.right)} right) → ${each.late.first}–${each.late.last} (${number(each.late.rows)}, ${percent(each.late.right)} right)`),
-  el("div", { class: "columns four" },
-    [["Anywhere", each.grams], ["Openings", each.openings], ["Endings", each.endings]].map(([title, rows]) => el("div", {},
+  el("div", { class: "columns four" }, each.grams.length + each.openings.length + each.endings.length === 0
+    ? el("p", { class: "made" }, "Nothing grew beyond three standard errors: no phrase, opening or ending.")
+    : [["Anywhere", each.grams], ["Openings", each.openings], ["Endings", each.endings]].map(([title, rows]) => el("div", {},
       rows.length ? table([title, ">early", ">late", ">right"], rows.slice(0, title === "Anywhere" ? 12 : 6).map((row) => [
         el("a", { class: "mono", href: address.of({ ...(data.arms[arm].runs.length > 1 ? { of: "all" } : { run: data.arms[arm].runs[0] }), with: row.text, sort: "step" }) }, row.text),
         percent(row.was), percent(row.now), percent(row.right)]))
@@ -88,8 +89,8 @@ function drawTime() {
   body("time").append(el("p", { class: "note" },
     "Mean seconds a step, the first two left out. Strong: phases of the device, one after the other; pale: of the host, beside them; grey: the host waits. Goodput: share of the steps' wall time in which the device worked on steps whose update was applied."),
   el("div", { class: "columns" }, data.time.map((each, arm) => el("div", { "data-arm": arm },
-    el("p", { class: "made" }, dot(arm), ` ${data.arms[arm].name}: ${number(each.step)} s a step, ${number(each.hours, 2)} h in steps · device idle ${percent(each.idle)} · goodput ${percent(each.goodput)}${each.tokens ? ` · ${number(each.tokens)} tokens/s` : ""}`),
-    bars(each.phases.map((phase) => ({ name: phase.phase, value: phase.seconds, said: `${number(phase.seconds)} s`, kind: phase.row })), data.arms[arm].colour, most)))));
+    el("p", { class: "made" }, dot(arm), ` ${data.arms[arm].name}: ${seconds(each.step)} a step, ${each.hours < 1 ? `${number(60 * each.hours, 1)} min` : `${number(each.hours, 1)} h`} in steps · device idle ${percent(each.idle)} · goodput ${percent(each.goodput)}${each.tokens ? ` · ${number(each.tokens)} tokens/s` : ""}`),
+    bars(each.phases.map((phase) => ({ name: phase.phase, value: phase.seconds, said: seconds(phase.seconds), kind: phase.row })), data.arms[arm].colour, most)))));
 }
 
 function drawSetup() {
@@ -98,10 +99,13 @@ function drawSetup() {
     body("setup").append(el("h3", {}, "Difference of the arms"),
       table(["", ...data.arms.map((arm) => arm.name)], differs.map(([name, values]) => [code(name), ...values.map(code)])));
   }
-  body("setup").append(el("h3", {}, "Runs"), table(["run", "directory", "checkpoints", "versions and hardware", "data"],
-    data.runs.map((run) => [run.name, code(run.dir), run.checkpoints.join(", ") || "none",
-      run.starts.length ? el("div", {}, run.starts.map((start) => el("div", {}, startOf(start))))
-        : "not recorded", code(Object.entries(run.inputs).map(([name, value]) => `${name} ${value}`).join("\n") || "not recorded")])));
+  const line = (text) => el("div", {}, text), whole = (text) => el("span", { class: "mono whole" }, text);
+  const starts = data.runs.map((run) => run.starts.map(startOf)), same = new Set(starts.map((some) => some.join("\n"))).size === 1;
+  body("setup").append(el("h3", {}, "Runs"), same && starts[0].length > 0 ? el("p", { class: "note" }, "All: ", starts[0].join("; then ")) : "",
+    table(["run", "directory", "checkpoints", "data, first weights", same ? "" : "versions and hardware"],
+      data.runs.map((run, place) => [run.name, whole(run.dir), run.checkpoints.join(", ") || "none",
+        el("div", {}, Object.entries(run.inputs).map(([name, value]) => el("div", {}, `${name} `, whole(value))), !Object.keys(run.inputs).length && "not recorded"),
+        same ? (starts[0].length ? "" : "versions not recorded") : el("div", {}, starts[place].map(line), !starts[place].length && "not recorded")])));
   const filter = el("input", { type: "search", placeholder: "filter settings", "aria-label": "filter settings" });
   const rows = settings.map(([name, values]) => el("tr", {}, el("td", {}, code(name)),
     el("td", {}, values.length === 1 ? code(values[0])

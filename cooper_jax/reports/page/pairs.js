@@ -17,7 +17,7 @@ function drawPairList(list, pager) {
   wanted_pairs.page = Math.min(wanted_pairs.page, pages - 1);
   const shown = rows.slice(wanted_pairs.page * PAIR_PAGE, (wanted_pairs.page + 1) * PAIR_PAGE);
   const side = (pair, name, place) => el("div", { class: name === "wrong" ? "side no" : "side" },
-    el("div", { class: "moved" }, `${name}  ${moved(pair[`${name}_before`], pair[`${name}_after`])}`),
+    el("div", { class: "moved" }, `${name}: ${moved(pair[`${name}_before`], pair[`${name}_after`])}`),
     el("pre", {}, marked(pair[name], pair.changed[place])));
   list.replaceChildren(...shown.map((pair) => el("div", { class: "pair" },
     el("div", { class: "facts" }, dot(data.runs[pair.run].arm), el("b", {}, `step ${pair.step}, slot ${pair.slot}`),

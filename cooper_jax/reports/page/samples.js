@@ -217,7 +217,7 @@ function drawSamples() {
   });
   parts.missing.hidden = true;
   body("samples").append(el("p", { class: "note" },
-    "The bar is the score (of the rule arm, the reward), ½ at its middle; orange where it is on the other side than the rule. Sorted by |score − verdict| first."),
+    "The bar is the score (of the rule arm, the reward), ½ at its middle; red where it is on the other side than the rule. Sorted by |score − verdict| first."),
   el("div", { class: "tools" }, parts.show),
   el("div", { class: "tools" }, data.runs.length > 1 && parts.run, el("label", {}, "sort ", parts.sort), parts.search, parts.gram,
     el("label", {}, parts.from, parts.to, parts.between)),
