@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ WORDS = 240
 LONGEST = 4
 """Words of an n-gram."""
 SHOWN = 15
+GROWN = 0.02
+"""By so much of all completions a share must have grown."""
+CHANCE = 0.01
+"""That any of the shares that are looked at seems to have grown, where none has (Bonferroni)."""
 _PIECE = re.compile(r"\d+(?:[.,]\d+)*|\w+|[^\w\s]")
 _NUMBER = "\u2039n\u203a"
 """What stands for every number: the form is compared, not the sums."""
@@ -91,12 +96,14 @@ def _grown(early: list[set[str]], late: list[set[str]], right: np.ndarray) -> li
     that share most of their words and are as frequent, one."""
     before, after = Counter(g for each in early for g in each), Counter(g for each in late for g in each)
     sides = len(early), len(late)
+    looked_at = sum(count > GROWN * sides[1] for count in after.values())
+    surely = NormalDist().inv_cdf(1 - CHANCE / max(looked_at, 1))
     rows: list[tuple[float, str, float, float]] = []
     for gram, count in after.items():
         was, now = before[gram] / sides[0], count / sides[1]
         both = (before[gram] + count) / sum(sides)
         spread = np.sqrt(both * (1 - both) * (1 / sides[0] + 1 / sides[1]))
-        if gram and now - was > 0.02 and now - was > 3 * spread:
+        if gram and now - was > max(GROWN, surely * spread):
             rows.append((float((now - was) / max(spread, 1e-9)), gram, was, now))
     kept: list[tuple[float, str, float, float]] = []
     for row in sorted(rows, key=lambda row: (-round(row[0], 1), -len(row[1]))):

@@ -43,8 +43,8 @@ function table(heads, rows) {
 // #step=40&sample=7 is a place among the samples, #novelty a section.
 const address = {
   read() {
-    const text = decodeURIComponent(location.hash.slice(1));
-    return text.includes("=") ? Object.fromEntries(new URLSearchParams(location.hash.slice(1))) : { section: text };
+    const text = location.hash.slice(1);
+    return text.includes("=") ? Object.fromEntries(new URLSearchParams(text)) : { section: text };
   },
   of(values) {
     const kept = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);

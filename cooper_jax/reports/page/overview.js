@@ -62,6 +62,13 @@ function drawModel() {
       each.j === undefined ? "–" : `${number(each.j, 2)} ± ${number(each.j_error, 2)}`, number(each.auroc, 2), number(each.ece, 2)])))))));
 }
 
+function grown(title, rows, arm, most) {
+  const { runs } = data.arms[arm], where = runs.length > 1 ? { of: "all" } : { run: runs[0] };
+  if (!rows.length) return el("p", { class: "made grown" }, `${title}: nothing grew beyond chance.`);
+  return el("div", { class: "grown" }, table([title, ">early", ">late", ">right"], rows.slice(0, most).map((row) => [
+    el("a", { class: "mono", href: address.of({ ...where, with: row.text, sort: "step" }) }, row.text),
+    percent(row.was), percent(row.now), percent(row.right)])));
+}
 function drawNovelty() {
   const some = data.novelty.map((each, arm) => ({ each, arm })).filter(({ each }) => each);
   if (!some.length) {
@@ -73,13 +80,10 @@ function drawNovelty() {
     "Completions paid above ½ in the last third of the run beside those of the first third; every number reads ‹n›. What more of them contain than before, surest first. “Right” is the share that the rule calls right among late ones that contain it: a phrase that grows and is wrong is a trick. Choose one to see its samples."),
   ...some.map(({ each, arm }) => el("div", { "data-arm": arm }, el("h3", {}, dot(arm),
     ` ${data.arms[arm].name}: steps ${each.early.first}–${each.early.last} (${number(each.early.rows)} read, ${percent(each.early.right)} right) → ${each.late.first}–${each.late.last} (${number(each.late.rows)}, ${percent(each.late.right)} right)`),
-  el("div", { class: "columns four" }, each.grams.length + each.openings.length + each.endings.length === 0
-    ? el("p", { class: "made" }, "Nothing grew beyond three standard errors: no phrase, opening or ending.")
-    : [["Anywhere", each.grams], ["Openings", each.openings], ["Endings", each.endings]].map(([title, rows]) => el("div", {},
-      rows.length ? table([title, ">early", ">late", ">right"], rows.slice(0, title === "Anywhere" ? 12 : 6).map((row) => [
-        el("a", { class: "mono", href: address.of({ ...(data.arms[arm].runs.length > 1 ? { of: "all" } : { run: data.arms[arm].runs[0] }), with: row.text, sort: "step" }) }, row.text),
-        percent(row.was), percent(row.now), percent(row.right)]))
-        : [el("p", { class: "made" }, title), el("p", { class: "made" }, "nothing grew beyond three standard errors")])),
+  el("div", { class: "columns" }, each.grams.length + each.openings.length + each.endings.length === 0
+    ? el("p", { class: "made" }, "Nothing grew beyond chance: no phrase, opening or ending.")
+    : [el("div", {}, grown("Anywhere", each.grams, arm, 12)),
+      el("div", {}, grown("Openings", each.openings, arm, 6), grown("Endings", each.endings, arm, 6))],
     el("div", {}, el("p", { class: "made" }, `Tokens: median ${each.lengths.medians[0]} early (grey), ${each.lengths.medians[1]} late`),
       histogram(each.lengths, data.arms[arm].colour))))));
 }

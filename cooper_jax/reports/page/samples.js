@@ -133,12 +133,14 @@ function drawTools() {
   parts.gram.textContent = `with “${asked.with}” ×`;
 }
 
+// Both ends: the answer stands at the second.
+const excerpt = (text) => (text.length > 110 ? `${text.slice(0, 46)} … ${text.slice(-60)}` : text || "(empty)");
 function drawList() {
   const shown = rows.slice(page * PAGE, (page + 1) * PAGE);
   parts.list.replaceChildren(...shown.map((at) => el("button", {
     class: "item", type: "button", role: "option", tabindex: "-1", "data-at": at, "aria-selected": String(at === picked),
     colour: colourOf(S.run[at]), onclick: () => pick(at),
-  }, el("span", { class: "step" }, S.step[at]), meter(at), sign(at), el("span", { class: "text" }, S.completion[at].slice(0, 160) || "(empty)"))));
+  }, el("span", { class: "step" }, S.step[at]), meter(at), sign(at), el("span", { class: "text" }, excerpt(S.completion[at])))));
   if (!shown.length) parts.list.append(el("p", { class: "none" }, "Nothing here. Widen the steps, or clear the search."));
   parts.list.scrollTop = 0;
   const item = $('.item[aria-selected="true"]', parts.list);
@@ -170,7 +172,7 @@ function drawDetail() {
   fill(parts.detail, {}, [
     el("div", { class: "facts" }, dot(run.arm), el("b", {}, `${run.name}, step ${S.step[at]}, sample ${S.row[at]}`)),
     el("div", { class: "facts" }, el("span", { class: `v ${verdictOf(at)}` }, `${SIGNS[verdictOf(at)] || "?"} ${verdictOf(at)}`),
-      S.score[at] !== null && fact("score", number(S.score[at])), fact("reward", number(S.reward[at])),
+      S.score[at] !== null && fact("score", S.score[at].toFixed(3)), S.reward[at] !== null && fact("reward", S.reward[at].toFixed(3)),
       fact("advantage", number(S.advantage[at], 2)), fact("tokens", String(S.tokens[at])), !S.finished[at] && el("b", {}, "not finished")),
     TEXTS[S.reason[at]] && el("div", { class: "facts" }, `the rule: ${TEXTS[S.reason[at]]}`),
     el("h3", {}, "Question"), el("pre", {}, marked(question, found(question, asked.with ? null : pattern))),
