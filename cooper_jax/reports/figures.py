@@ -1,6 +1,7 @@
 """The page's charts, and where the time of a run went."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from cooper_jax.reports.arms import Arm, curves
 from cooper_jax.reports.ran import Ran
 from cooper_jax.run.metric_table import TABLE
+from cooper_jax.run.metrics import Record
 
 DEVICE = ("rollout", "prepare", "score", "advantages", "policy_update", "rm_update", "sft", "fit")
 """Phases that run on the device; the others are the host's, beside it."""
@@ -67,10 +69,13 @@ _ABOUT = {name: text for group in TABLE.values() for name, text in group.items()
 
 def with_j(run: Ran) -> Ran:
     """The run with J of each step, `score/j`, among its figures."""
-    for record in run.records:
-        if {"score/recall", "score/false_positive_rate"} <= record.keys():
-            record["score/j"] = record["score/recall"] - record["score/false_positive_rate"]
-    return run
+    return replace(run, records=[record | _j(record) for record in run.records])
+
+
+def _j(record: Record) -> Record:
+    if not {"score/recall", "score/false_positive_rate"} <= record.keys():
+        return {}
+    return {"score/j": record["score/recall"] - record["score/false_positive_rate"]}
 
 
 def charts(runs: Sequence[Ran], arms: Sequence[Arm]) -> list[dict[str, Any]]:
@@ -146,10 +151,10 @@ def time(runs: Sequence[Ran], arm: Arm) -> dict[str, Any]:
     }
 
 
-def _warm(records: list[dict[str, float]]) -> list[dict[str, float]]:
+def _warm(records: list[Record]) -> list[Record]:
     timed = [record for record in records if "seconds/step" in record]
     return timed[WARM:] or timed
 
 
-def _skipped(record: dict[str, float]) -> bool:
+def _skipped(record: Record) -> bool:
     return any(value > 0 for name, value in record.items() if name.endswith("/skipped"))

@@ -16,7 +16,7 @@ from cooper_jax.reports.arms import Arm
 from cooper_jax.reports.ran import Ran
 
 SCRIPTS = ("dom.js", "charts.js", "overview.js", "samples.js", "pairs.js", "main.js")
-_HERE = Path(__file__).parent / "page"
+_HERE = Path(__file__).parent / "template"
 
 
 def content(runs: Sequence[Ran], arms: Sequence[Arm]) -> dict[str, Any]:
