@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from cooper_jax.programs.score import Score, score
     from cooper_jax.programs.sft import sft
     from cooper_jax.programs.verify import Verify, verify
+    from cooper_jax.programs.watch import Watch, watch
     from cooper_jax.run.directory import Result
     from cooper_jax.run.sampler import Completion
 
@@ -58,8 +59,9 @@ __version__ = "0.1.0"
 __all__ = [
     "GRPO", "SFT", "Annotate", "Assistant", "Completion", "Config", "Data", "Demo", "Evaluation", "Export", "Fit",
     "Generate", "Log", "Mesh", "MeshModel", "Model", "Optim", "Pairs", "Prompting", "Report", "Result", "Rollout",
-    "RopeScaling", "Score", "Scoring", "Server", "Trainee", "UserError", "Verifier", "Verify", "annotate", "demo",
-    "evaluate", "export", "fit_reward", "generate", "load", "report", "score", "sft", "train", "verify",
+    "RopeScaling", "Score", "Scoring", "Server", "Trainee", "UserError", "Verifier", "Verify", "Watch", "annotate",
+    "demo", "evaluate", "export", "fit_reward", "generate", "load", "report", "score", "sft", "train", "verify",
+    "watch",
 ]  # fmt: skip
 
 _PROGRAMS = {
@@ -70,6 +72,7 @@ _PROGRAMS = {
     **dict.fromkeys(("Report", "report"), "programs.report"),
     **dict.fromkeys(("Score", "score"), "programs.score"),
     **dict.fromkeys(("Verify", "verify"), "programs.verify"),
+    **dict.fromkeys(("Watch", "watch"), "programs.watch"),
     **{name: f"programs.{name}" for name in ("annotate", "evaluate", "fit_reward", "sft")},
     "Result": "run.directory",
     "Completion": "run.sampler",

@@ -58,6 +58,7 @@ COMMANDS = {
         False,
         "run the same command to begin anew; the verdicts so far are beside --out, in the file that ends in .partial",
     ),
+    "watch": Command("programs.watch", "watch", "what a run does, while another process writes it", "Watch", False),
     "generate": Command("programs.generate", "generate", "completions of one prompt, to try a model", "Generate"),
     "score": Command("programs.score", "score", "a reward model's scores of completions in a file", "Score"),
     "export": Command("programs.export", "export", "write a trained model as a Hugging Face folder", "Export"),
@@ -81,6 +82,7 @@ def usage() -> str:
         "       cooper verify ROWS.jsonl --out VERDICTS.jsonl\n"
         "       cooper generate MODEL --prompt TEXT [--n 4 --temperature 0.7 --max-new 256 --json]\n"
         "       cooper score MODEL ROWS.jsonl --out SCORES.jsonl\n"
+        "       cooper watch RUN\n"
         "       cooper export RUN --model policy|reward --to DIR [--dtype float32|bfloat16]\n"
         "       cooper report RUN [RUN ...] [--out report.html]\n\n"
         f"Cooper: co-optimise a policy and its reward model (arXiv 2508.05613).\n\ncommands:\n{lines}\n\n"

@@ -1,6 +1,5 @@
-"""One record a step, fetched one step late: to metrics.jsonl, a progress bar, TensorBoard and W&B."""
+"""One record a step, fetched one step late: to metrics.jsonl, a terminal, TensorBoard and W&B."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -12,69 +11,64 @@ from typing import Any
 import jax
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column
+from rich.live import Live
 
-from cooper_jax.config import Log, UserError, is_local, path
-from cooper_jax.config.paths import absolute, write
+from cooper_jax.config import Log, path
+from cooper_jax.config.paths import write
 from cooper_jax.host.mirror import Mirror
+from cooper_jax.run.boards import Boards
 from cooper_jax.run.metrics import Record
+from cooper_jax.run.panel import Panel
 from cooper_jax.run.tables import Files, Tables
 from cooper_jax.run.timeline import Timeline
 
+REFRESH = 4
+"""How often a second the panel is drawn."""
+
 
 class Writer:
-    """One record a step to `metrics.jsonl` (TensorBoard, W&B) and to a progress bar; a context manager.
+    """One record a step to `metrics.jsonl` (TensorBoard, W&B), and to a panel on a terminal or lines elsewhere; samples
+    and pairs to their files; a context manager.
 
-    Continuing at `start` drops the records of later steps, which will be made again.
+    Continuing at `start` drops the records and files of later steps, which will be made again.
     """
 
     def __init__(self, run_dir: str, program: str, cfg: Log, start: int, steps: int, shown: Sequence[str]) -> None:
         self._shown, self._steps, self._program, self._started = shown, steps, program, time.perf_counter()
         self._every = max(1, steps // 10)
-        self._files = ExitStack()
-        self._board = self._wandb = None
-        if cfg.tensorboard:
-            self._board = _start_tensorboard(str(self._files.enter_context(Mirror(run_dir)).local))
-        if cfg.wandb:
-            self._wandb = _start_wandb(cfg.wandb, run_dir)
-        metrics = self._files.enter_context(Mirror(path(run_dir) / "metrics.jsonl")).local
-        found, damaged = read(metrics)
-        if damaged:
-            print(f"warning: {metrics}: {damaged} damaged lines are left out", flush=True)
-        write(metrics, "".join(json.dumps(record) + "\n" for record in found if record["step"] <= start))
-        self._file = metrics.open("a")
-        self._tables = self._files.enter_context(Files(run_dir, start, cfg.samples_every))
-        self._console = Console(highlight=False, soft_wrap=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
-            expand=True,
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task(program, total=steps, completed=start, rate="", figures="")
-        self._done_before = start
+        self._start = self._step = start
+        self._open = ExitStack()
+        with ExitStack() as opened:  # What is open is closed where the next cannot be had.
+            self._boards = opened.enter_context(Boards(run_dir, cfg))
+            metrics = opened.enter_context(Mirror(path(run_dir) / "metrics.jsonl")).local
+            found, damaged = read(metrics)
+            if damaged:
+                print(f"warning: {metrics}: {damaged} damaged lines are left out", flush=True)
+            before = [record for record in found if record["step"] <= start]
+            write(metrics, "".join(json.dumps(record) + "\n" for record in before))
+            self._file = opened.enter_context(metrics.open("a"))
+            self._tables = opened.enter_context(Files(run_dir, start, cfg.samples_every))
+            self._open = opened.pop_all()
+        self._console = Console(highlight=False)
+        self._panel = Panel(f"cooper {program}  {run_dir}", steps, shown) if self._console.is_terminal else None
+        if self._panel:
+            for record in before:
+                self._panel.note(int(record["step"]), record, live=False)
 
     def write(self, step: int, record: Record, tables: Tables | None) -> None:
         """Log the record of `step` (counted from 1), and its samples and pairs, if they are due."""
+        self._step = step
         self._file.write(json.dumps({"step": step, **record}) + "\n")
         self._file.flush()
-        for name, value in record.items():
-            if self._board:
-                self._board.add_scalar(name, value, step)
-        if self._wandb:
-            self._wandb.log(record, step=step)
+        self._boards.write(step, record, tables)
         if tables:
             self._tables.write(tables)
-        rate = (step - self._done_before) / (time.perf_counter() - self._started)
-        figures = "  ".join(f"{name} {record[name]:.3f}" for name in self._shown if name in record)
-        self._bar.update(self._task, completed=step, rate=f"{rate:.1f} steps/s", figures=figures)
-        if self._bar.disable and (step == self._done_before + 1 or step % self._every == 0 or step == self._steps):
+        if self._panel:
+            self._panel.note(step, record)
+            self._panel.show(tables.samples if tables else [])
+        elif step == self._start + 1 or step % self._every == 0 or step == self._steps:
+            rate = (step - self._start) / (time.perf_counter() - self._started)
+            figures = "  ".join(f"{name} {record[name]:.3f}" for name in self._shown if name in record)
             left = (self._steps - step) / rate
             print(f"{self._program} {step}/{self._steps}  {rate:.1f} steps/s  {left:.0f} s left  {figures}", flush=True)
 
@@ -83,17 +77,13 @@ class Writer:
         self._tables.wait()
 
     def __enter__(self) -> "Writer":
-        self._bar.start()
+        if self._panel:
+            self._open.enter_context(Live(self._panel, console=self._console, refresh_per_second=REFRESH))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._bar.stop()
-        self._file.close()
-        if self._board:
-            self._board.close()
-        if self._wandb:
-            self._wandb.finish()
-        self._files.close()
+        with self._open:
+            self._boards.profile(self._step)
 
 
 class Nowhere:
@@ -115,8 +105,12 @@ class Nowhere:
 def read(metrics: Path) -> tuple[list[Record], int]:
     """The records that stand in a `metrics.jsonl`, none where there is no file, and how many lines are none: one that a
     kill or a full disk has cut."""
-    lines = metrics.read_bytes().splitlines() if metrics.exists() else []
-    found = []
+    return parse(metrics.read_bytes() if metrics.exists() else b"")
+
+
+def parse(content: bytes) -> tuple[list[Record], int]:
+    """`read`, of what a file holds."""
+    lines, found = content.splitlines(), []
     for line in lines:
         try:
             record = json.loads(line)
@@ -141,25 +135,3 @@ def finish(
     if "completion/tokens" in record:
         record["tokens_per_second"] = record["completion/tokens"] / record["seconds/step"]
     return record
-
-
-def _start_tensorboard(run_dir: str) -> Any:
-    try:
-        from tensorboardX import SummaryWriter
-    except ModuleNotFoundError:
-        raise UserError(
-            "log.tensorboard = true needs the tensorboard extra: pip install 'cooper-jax[tensorboard]'"
-        ) from None
-    return SummaryWriter(run_dir)
-
-
-def _start_wandb(project: str, run_dir: str) -> Any:
-    try:
-        import wandb  # pyright: ignore[reportMissingImports]
-    except ModuleNotFoundError:
-        raise UserError(f"log.wandb = {project!r} needs the wandb extra: pip install 'cooper-jax[wandb]'") from None
-    # The directory names the run, so that continuing it continues the same curves.
-    folder = absolute(run_dir)
-    identity = hashlib.sha1(str(folder).encode()).hexdigest()[:12]
-    local = run_dir if is_local(folder) else None  # W&B keeps its files in the working directory then.
-    return wandb.init(project=project, dir=local, name=folder.name, id=identity, resume="allow")

@@ -1,6 +1,8 @@
 """What each figure of metrics.jsonl means. docs/metrics.md is this table: python -m cooper_jax.run.metric_table"""
 
+import re
 from fnmatch import fnmatchcase
+from typing import Any
 
 TABLE: dict[str, dict[str, str]] = {
     "What the policy is paid": {
@@ -99,12 +101,20 @@ def explained(name: str) -> bool:
     return any(fnmatchcase(name, pattern) for group in TABLE.values() for pattern in group)
 
 
+def charts() -> dict[str, dict[str, list[Any]]]:
+    """The table as TensorBoard's layout of custom scalars: a section a group, a chart a line."""
+    tag = lambda name: f"^{re.escape(name).replace(re.escape('*'), '.*')}$"  # noqa: E731
+    return {title: {name: ["Multiline", [tag(name)]] for name in group} for title, group in TABLE.items()}
+
+
 def markdown() -> str:
     """The table as a page."""
     lines = [
         "# Metrics",
         "",
-        "One record a step in `metrics.jsonl`; `step` counts from 1. TensorBoard and W&B get the same.",
+        "One record a step in `metrics.jsonl`; `step` counts from 1. TensorBoard and W&B get the same, and tables of",
+        "the samples and pairs that lie in `samples/` and `pairs/`; TensorBoard's custom scalars have the sections of "
+        "this page.",
     ]
     for title, group in TABLE.items():
         lines += ["", f"## {title}", "", "| figure | meaning |", "|---|---|"]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -131,11 +132,14 @@ class Files:
     def __enter__(self) -> "Files":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._thread.shutdown()
         try:
             self.wait()
-        finally:
-            self._thread.shutdown()
+        except UserError as failed:
+            if error is None:
+                raise
+            print(f"warning: {failed}", flush=True)  # beside the error that ends the run
 
 
 def surplus(there: Sequence[int], every: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,11 +42,6 @@ def test_reward_model_against_rule() -> None:
     assert metrics.rule_metrics(verdicts) == {"rule/accuracy": 2 / 6, "rule/unknown": 1 / 6}
     assert metrics.against_rule(score[-1:], verdicts[-1:]) == {}
     assert "auroc" not in metrics.against_rule(score[:2], verdicts[:2])
-
-
-def test_tensorboard_is_written(started: Config) -> None:
-    train(replace(started, steps=2, log=config.Log(tensorboard=True)))
-    assert list(Path(started.dir).glob("events.out.tfevents.*"))
 
 
 @pytest.mark.parametrize(
