@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import NormalDist
 from typing import Any
 
@@ -19,6 +20,8 @@ MOST = 1000
 """Completions of each side that are read: the figures are shares, and these say enough."""
 WORDS = 240
 """Of a completion that are read: the first and the last 120."""
+ENDS = 3
+"""Words of an opening, and of an ending."""
 LONGEST = 4
 """Words of an n-gram."""
 SHOWN = 15
@@ -28,7 +31,7 @@ CHANCE = 0.01
 """That any of the shares that are looked at seems to have grown, where none has (Bonferroni)."""
 _PIECE = re.compile(r"\d+(?:[.,]\d+)*|\w+|[^\w\s]")
 _NUMBER = "\u2039n\u203a"
-"""What stands for every number: the form is compared, not the sums."""
+"""What stands for every number in a phrase: the form is compared, not the sums."""
 
 
 def of_arm(tables: Sequence[Columns]) -> dict[str, Any] | None:
@@ -36,20 +39,23 @@ def of_arm(tables: Sequence[Columns]) -> dict[str, Any] | None:
     early, late = (_paid_well(tables, stretch) for stretch in (0, 2))
     if min(len(early["text"]), len(late["text"])) < 20:
         return None
-    pieces = {"early": _read(early["text"]), "late": _read(late["text"])}
-    grams = ({" ".join(gram) for gram in _grams(words)} for words in pieces["early"])
-    later = [{" ".join(gram) for gram in _grams(words)} for words in pieces["late"]]
-    first = lambda words: {" ".join(words[:3])}  # noqa: E731
-    last = lambda words: {" ".join(words[-3:])}  # noqa: E731
-    right = late["right"]
+    before, after = _read(early["text"]), _read(late["text"])
+    grown = partial(_grown_of, before, after, late["right"])
     return {
         "early": _about(early),
         "late": _about(late),
         "lengths": _lengths(early["tokens"], late["tokens"]),
-        "grams": _grown(list(grams), later, right),
-        "openings": _grown(list(map(first, pieces["early"])), list(map(first, pieces["late"])), right),
-        "endings": _grown(list(map(last, pieces["early"])), list(map(last, pieces["late"])), right),
+        "grams": grown(_grams),
+        "openings": grown(lambda words: {" ".join(_numbers_alike(words[:ENDS]))}),
+        "endings": grown(lambda words: {" ".join(words[-ENDS:]), " ".join(_numbers_alike(words[-ENDS:]))}),
     }
+
+
+def _grown_of(
+    before: list[list[str]], after: list[list[str]], right: np.ndarray, parts: Callable[[list[str]], set[str]]
+) -> list[dict[str, Any]]:
+    """`_grown` of the `parts` of each text."""
+    return _grown(list(map(parts, before)), list(map(parts, after)), right)
 
 
 def _paid_well(tables: Sequence[Columns], stretch: int) -> dict[str, np.ndarray]:
@@ -78,17 +84,25 @@ def _about(side: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def _read(texts: np.ndarray) -> list[list[str]]:
-    """Words of each text, numbers alike."""
+    """Words of each text."""
     read = []
     for text in texts:
-        words = [_NUMBER if word[0].isdigit() else word for word in _PIECE.findall(visible(text, keep="\n\t"))]
+        words = _PIECE.findall(visible(text, keep="\n\t"))
         read.append(words if len(words) <= WORDS else [*words[: WORDS // 2], *words[-WORDS // 2 :]])
     return read
 
 
-def _grams(words: list[str]) -> Iterator[tuple[str, ...]]:
+def _numbers_alike(words: list[str]) -> list[str]:
+    return [_NUMBER if word[0].isdigit() else word for word in words]
+
+
+def _grams(words: list[str]) -> set[str]:
+    """Phrases of one to LONGEST words, numbers alike; and each number as it stands."""
+    alike = _numbers_alike(words)
+    found = {word for word in words if word[0].isdigit()}
     for size in range(1, LONGEST + 1):
-        yield from zip(*(words[start:] for start in range(size)), strict=False)
+        found |= {" ".join(gram) for gram in zip(*(alike[start:] for start in range(size)), strict=False)}
+    return found
 
 
 def _grown(early: list[set[str]], late: list[set[str]], right: np.ndarray) -> list[dict[str, Any]]:

@@ -186,7 +186,7 @@ def _alike(one: list[str], other: list[str]) -> int:
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
-def _differences(one: list[str], other: list[str]) -> list[tuple[str, int, int, int, int]]:
+def _differences(one: list[str], other: list[str]) -> Sequence[tuple[str, int, int, int, int]]:
     if len(one) * len(other) > PRODUCT:
         return [("replace", 0, len(one), 0, len(other))]
     return difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes()

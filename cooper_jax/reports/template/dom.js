@@ -24,7 +24,7 @@ const colourOf = (run) => data.arms[data.runs[run].arm].colour;
 function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
-  if (Number.isInteger(value) || size >= 1000) return Math.round(value).toLocaleString("en");
+  if ((Number.isInteger(value) && digits === 3) || size >= 1000) return Math.round(value).toLocaleString("en");
   if (size < 10 ** -digits) return digits < 3 ? (0).toFixed(digits) : String(+value.toPrecision(1));
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : digits);
 }

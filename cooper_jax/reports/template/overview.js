@@ -77,10 +77,10 @@ function drawNovelty() {
     return;
   }
   body("novelty").append(el("p", { class: "note" },
-    "Completions paid above ½ in the last third of the run beside those of the first third; every number reads ‹n›. What more of them contain than before, surest first. “Right” is the share that the rule calls right among late ones that contain it: a phrase that grows and is wrong is a trick. Choose one to see its samples."),
+    "Completions paid above ½ in the last third of the run beside those of the first third; every number reads ‹n› in phrases; numbers stand for themselves alone, and in endings. What more of them contain than before, surest first. “Right” is the share that the rule calls right among late ones that contain it: a phrase that grows and is wrong is a trick. Choose one to see its samples."),
   ...some.map(({ each, arm }) => el("div", { "data-arm": arm }, el("h3", {}, dot(arm),
     ` ${data.arms[arm].name}: steps ${each.early.first}–${each.early.last} (${number(each.early.rows)} read, ${percent(each.early.right)} right) → ${each.late.first}–${each.late.last} (${number(each.late.rows)}, ${percent(each.late.right)} right)`),
-  el("div", { class: "columns" }, each.grams.length + each.openings.length + each.endings.length === 0
+  el("div", { class: "columns three" }, each.grams.length + each.openings.length + each.endings.length === 0
     ? el("p", { class: "made" }, "Nothing grew beyond chance: no phrase, opening or ending.")
     : [el("div", {}, grown("Anywhere", each.grams, arm, 12)),
       el("div", {}, grown("Openings", each.openings, arm, 6), grown("Endings", each.endings, arm, 6))],

@@ -30,7 +30,7 @@ let rows = [], picked = null, page = 0;
 const parts = {};
 
 const textPattern = () => (asked.with
-  ? new RegExp(asked.with.split(" ").map((word) => (word === "‹n›" ? "\\d+(?:[.,]\\d+)*" : escaped(word))).join("\\s*"), "g")
+  ? new RegExp(asked.with.split(" ").map((word) => (word === "‹n›" ? "\\d+(?:[.,]\\d+)*" : /^\d/.test(word) ? `(?<![\\d.,])${escaped(word)}(?!\\d)` : escaped(word))).join("\\s*"), "g")
   : asked.q ? new RegExp(escaped(asked.q), "gi") : null);
 
 function select() {
@@ -45,12 +45,30 @@ function select() {
     rows.push(at);
   }
   rows.sort((a, b) => SORTS[asked.sort][1](a, b) || a - b);
+  together();
+}
+// A policy that is far gone writes one text over and over: of a group, equal ones with one score are one line.
+const leader = new Map(), times = new Map();
+const leads = (at) => leader.get(at) ?? at;
+function together() {
+  const seen = new Map();
+  leader.clear();
+  times.clear();
+  if (asked.sort !== "disagreement") return;
+  rows = rows.filter((at) => {
+    const key = `${S.run[at]} ${S.step[at]} ${S.group[at]} ${verdictOf(at)} ${number(paid(at), 2)} ${S.completion[at]}`;
+    const first = seen.get(key) ?? at;
+    seen.set(key, first);
+    times.set(first, (times.get(first) || 0) + 1);
+    if (first !== at) leader.set(at, first);
+    return first === at;
+  });
 }
 
 function refresh(keep) {
   select();
-  if (!rows.includes(picked)) picked = rows.length ? rows[0] : null;
-  page = picked === null ? 0 : Math.floor(rows.indexOf(picked) / PAGE);
+  if (!rows.includes(leads(picked))) picked = rows.length ? rows[0] : null;
+  page = picked === null ? 0 : Math.floor(rows.indexOf(leads(picked)) / PAGE);
   drawTools();
   drawList();
   drawDetail();
@@ -78,16 +96,16 @@ function follow(values) {
   picked = null;
   for (let at = 0; at < COUNT && values.step !== undefined; at++) if (wanted(at)) { picked = at; break; }
   parts.missing.hidden = values.step === undefined || picked !== null;
-  if (picked !== null && !rows.includes(picked)) { Object.assign(asked, START); select(); }
+  if (picked !== null && !rows.includes(leads(picked))) { Object.assign(asked, START); select(); }
   refresh(true);
 }
 
 function pick(at, focus) {
   picked = at;
-  const place = rows.indexOf(at);
+  const place = rows.indexOf(leads(at));
   if (place >= 0 && Math.floor(place / PAGE) !== page) { page = Math.floor(place / PAGE); drawList(); }
-  for (const item of $$(".item", parts.list)) item.setAttribute("aria-selected", String(+item.dataset.at === at));
-  const item = $(`.item[data-at="${at}"]`, parts.list);
+  for (const item of $$(".item", parts.list)) item.setAttribute("aria-selected", String(+item.dataset.at === leads(at)));
+  const item = $(`.item[data-at="${leads(at)}"]`, parts.list);
   if (item && focus) keepSeen(parts.list, item);
   drawDetail();
   remember();
@@ -98,7 +116,7 @@ function keepSeen(list, item) {
   if (top + item.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = top + item.offsetHeight - list.clientHeight;
 }
 function move(by) {
-  const place = rows.indexOf(picked) + by;
+  const place = rows.indexOf(leads(picked)) + by;
   if (place >= 0 && place < rows.length) pick(rows[place], true);
 }
 
@@ -138,9 +156,9 @@ const excerpt = (text) => (text.length > 110 ? `${text.slice(0, 46)} … ${text.
 function drawList() {
   const shown = rows.slice(page * PAGE, (page + 1) * PAGE);
   parts.list.replaceChildren(...shown.map((at) => el("button", {
-    class: "item", type: "button", role: "option", tabindex: "-1", "data-at": at, "aria-selected": String(at === picked),
+    class: "item", type: "button", role: "option", tabindex: "-1", "data-at": at, "aria-selected": String(at === leads(picked)),
     colour: colourOf(S.run[at]), onclick: () => pick(at),
-  }, el("span", { class: "step" }, S.step[at]), meter(at), sign(at), el("span", { class: "text" }, excerpt(S.completion[at])))));
+  }, el("span", { class: "step" }, S.step[at]), meter(at), sign(at), el("span", { class: "text" }, times.get(at) > 1 && el("span", { class: "times" }, `${times.get(at)}×`), excerpt(S.completion[at])))));
   if (!shown.length) parts.list.append(el("p", { class: "none" }, "Nothing here. Widen the steps, or clear the search."));
   parts.list.scrollTop = 0;
   const item = $('.item[aria-selected="true"]', parts.list);
