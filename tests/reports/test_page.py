@@ -30,6 +30,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows[0] |= {"row": 500, "completion": run_dirs.HOSTILE, "question": run_dirs.HOSTILE, "verdict": "wrong"}
     rows[0] |= {"score": 1.0, "group": 90}
     rows[0]["step"] = 59
+    again = rows[0] | {"group": 91, "completion": "7+3=3#3", "question": "7+3-7"}
+    rows += [again | {"row": 600 + i, "score": 0.999} for i in range(6)]
     run_dirs.table(places[2] / "samples", 59, rows, run_dirs.SAMPLES)
     report(Report(tuple(map(str, places)), folder / "report.html"))
     return folder / "report.html"
@@ -113,6 +115,17 @@ def test_filters_and_search(page: chromium.Page, file: Path) -> None:
     steps = page.value("[...document.querySelectorAll('#samples .item')].map(i => i.innerText)")
     assert steps and all(text.startswith(("20", "30")) and "✓" in text for text in steps)
     assert page.complaints == []
+
+
+def test_equal_samples_of_a_group_are_one_line(page: chromium.Page, file: Path) -> None:
+    """Each of them can be chosen in its group, and linked to."""
+    page.open(1360, 900)
+    page.go(file, "#run=2&q=7%2B3%3D3&step=59&sample=603")
+    assert page.value(SHOWN) == 1 and "6\u00d7" in page.value("document.querySelector('#samples .item').innerText")
+    assert "sample 603" in page.value(DETAIL) and "6 samples, 0 right" in page.value(DETAIL)
+    page.value("document.querySelectorAll('#samples .group button')[5].click()")
+    assert "sample 605" in page.value(DETAIL) and "sample=605" in page.value("location.hash")
+    assert page.value(f"{PICKED} !== undefined") and page.complaints == []
 
 
 def test_pages_arms_and_theme(page: chromium.Page, file: Path) -> None:

@@ -148,6 +148,20 @@ def test_what_grew_is_the_trick(runs: list[Ran]) -> None:
     assert healthy is None or not any("~" in row["text"] for row in healthy["grams"])
 
 
+def test_one_answer_to_everything_is_seen(runs: list[Ran]) -> None:
+    """A policy that ends in #3 whatever is asked: the form is as before, the number is not."""
+    table = dict(runs[2].samples)
+    late = table["step"] >= 50
+    table["completion"] = np.where(late, "7+10=13;13+3=3#3", table["completion"])
+    table["score"] = np.ones(len(late))
+    table["verdict"] = np.where(late, "wrong", "right")
+    found = novelty.of_arm([table])
+    assert found is not None
+    [ending] = [row for row in found["endings"] if row["text"] == "3 # 3"]
+    assert ending["now"] == 1 and ending["was"] < 0.2 and ending["right"] == 0
+    assert "13" in [row["text"] for row in found["grams"]]
+
+
 def test_samples_are_chosen_by_what_they_say(runs: list[Ran], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each step's strongest disagreement is there with its whole group, and no more rows than asked."""
     monkeypatch.setattr(texts, "SAMPLES", 60)
