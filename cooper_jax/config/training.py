@@ -200,8 +200,8 @@ class Log:
     """Weights & Biases project; needs the `wandb` extra. The key is read from the environment by wandb itself."""
     samples_every: int = 10
     """Write samples and pairs of every so many steps, of the first and of the last, into `samples/` and `pairs/` of the
-    run directory; 0: never. A run of hundreds of steps then shows each stage of what it learns, for less than a
-    hundredth of its time."""
+    run directory; 0: never. A run of hundreds of steps then shows each stage of what it learns, for about a hundredth
+    of its time."""
     samples: int = 64
     """Samples written of such a step, and pairs: of its first questions, each with its whole group. Questions come in
     random order, so that the first stand for all."""

@@ -49,7 +49,7 @@ class Writer:
             self._file = opened.enter_context(metrics.open("a"))
             self._tables = opened.enter_context(Files(run_dir, start, cfg.samples_every))
             self._open = opened.pop_all()
-        self._console = Console(highlight=False)
+        self._console = Console(highlight=False, soft_wrap=True)
         self._panel = Panel(f"cooper {program}  {run_dir}", steps, shown) if self._console.is_terminal else None
         if self._panel:
             for record in before:

@@ -14,9 +14,14 @@ import pytest
 from runs import one_error, said
 
 from cooper_jax import config
-from cooper_jax.config import Config
+from cooper_jax.config import Config, path
 from cooper_jax.programs.watch import Follow
+from cooper_jax.run import tables
 from cooper_jax.run.tables import Files, Tables
+
+ROW = {"step": 2, "row": 0, "group": 0, "question": "1+1+1", "reference": "3", "completion": "\x1b[31m#4\x1b]0;x\x07"}
+ROW |= {"tokens": 2, "finished": True, "score": 0.75, "verdict": "wrong", "reason": "answers 4 for 3"}
+ROW |= {"reward": 0.75, "advantage": 1.0}
 
 
 @pytest.fixture
@@ -71,6 +76,27 @@ def test_lines_where_there_is_no_terminal(run: Path, capsys: pytest.CaptureFixtu
     assert [each.split("  ")[0] for each in lines] == ["train 1/4", "train 2/4", "train 3/4", "train 4/4"]
 
 
+def test_in_an_object_store(gs: str) -> None:
+    """Tables are written there, and go where a run is continued before them; lines are read as they come."""
+    with Files(gs, 0, 1) as files:
+        for step in (1, 2):
+            files.write(Tables(step, [ROW | {"step": step}], None))
+            files.wait()
+    found = tables.steps(tables.folders(gs)["samples"])
+    assert list(found) == [1, 2] and tables.read(found[2])[0] == ROW
+    with Files(gs, 1, 1):
+        assert list(tables.steps(tables.folders(gs)["samples"])) == [1]
+    file = path(gs) / "metrics.jsonl"
+    follow = Follow(file)
+    assert follow.records() == []
+    file.write_text(line(1))
+    assert [record["step"] for record in follow.records()] == [1]
+    file.write_text(line(1) + line(2) + "{")
+    assert [record["step"] for record in follow.records()] == [2] and not follow.begun_anew
+    file.write_text("")
+    assert follow.records() == [] and follow.begun_anew
+
+
 def test_a_place_without_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no such folder" in one_error(capsys, "watch", str(tmp_path / "none"))
     assert "holds no config.json" in one_error(capsys, "watch", str(tmp_path))
@@ -80,17 +106,8 @@ def test_a_terminal_and_ctrl_c(run: Path) -> None:
     """The panel has figures and the newest sample, whose escape codes stay text; Ctrl-C ends it, with 0 and in peace,
     and leaves the cursor visible."""
     (run / "metrics.jsonl").write_text(line(1) + line(2))
-    row = {
-        "step": 2,
-        "row": 0,
-        "group": 0,
-        "question": "1+1+1",
-        "reference": "3",
-        "completion": "\x1b[31m#4\x1b]0;x\x07",
-    }
-    row |= {"tokens": 2, "finished": True, "score": 0.75, "verdict": "wrong", "reason": "answers 4 for 3"}
     with Files(str(run), 0, 1) as files:
-        files.write(Tables(2, [row | {"reward": 0.75, "advantage": 1.0}], None))
+        files.write(Tables(2, [ROW], None))
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "cooper_jax", "watch", str(run)]
     env = os.environ | {
