@@ -62,6 +62,9 @@ COMMANDS = {
     "generate": Command("programs.generate", "generate", "completions of one prompt, to try a model", "Generate"),
     "score": Command("programs.score", "score", "a reward model's scores of completions in a file", "Score"),
     "export": Command("programs.export", "export", "write a trained model as a Hugging Face folder", "Export"),
+    "report": Command(
+        "programs.report", "report", "what runs did: one HTML page, and pictures beside it", "Report", False
+    ),
     "demo": Command(
         "programs.demo",
         "demo",
@@ -80,7 +83,8 @@ def usage() -> str:
         "       cooper generate MODEL --prompt TEXT [--n 4 --temperature 0.7 --max-new 256 --json]\n"
         "       cooper score MODEL ROWS.jsonl --out SCORES.jsonl\n"
         "       cooper watch RUN\n"
-        "       cooper export RUN --model policy|reward --to DIR [--dtype float32|bfloat16]\n\n"
+        "       cooper export RUN --model policy|reward --to DIR [--dtype float32|bfloat16]\n"
+        "       cooper report RUN [RUN ...] [--out report.html]\n\n"
         f"Cooper: co-optimise a policy and its reward model (arXiv 2508.05613).\n\ncommands:\n{lines}\n\n"
         "CONFIG is a Python file that defines `config`, such as configs/toy.py. Options override it by dotted names:\n"
         "  cooper train configs/toy.py --policy.optim.lr 2e-4 --steps 50\n"

@@ -8,7 +8,16 @@ from pathlib import Path
 from folders import ROOT
 
 PACKAGE = ROOT / "cooper_jax"
-FLOORS = (("config",), ("mesh", "rl", "host"), ("model",), ("device",), ("run",), ("cooper", "programs"), ("__main__",))
+FLOORS = (
+    ("config",),
+    ("mesh", "rl", "host"),
+    ("model",),
+    ("device",),
+    ("run",),
+    ("reports",),
+    ("cooper", "programs"),
+    ("__main__",),
+)
 """Rooms from the ground up; one may import what stands below it."""
 
 

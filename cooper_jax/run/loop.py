@@ -14,7 +14,7 @@ from cooper_jax.device import jits
 from cooper_jax.device.state import CooperState
 from cooper_jax.mesh import hosts
 from cooper_jax.mesh.sharding import fetch
-from cooper_jax.run import directory, log
+from cooper_jax.run import directory, log, provenance
 from cooper_jax.run.checkpoint import Checkpointer
 from cooper_jax.run.compiled import Once, Programs, ahead
 from cooper_jax.run.directory import Result
@@ -100,6 +100,8 @@ def _run(training: Training, here: Machine) -> None:
             state = training.resumed() if start else training.fresh()
             with hosts.together():
                 directory.same_inputs(training.inputs, training.dir, start > 0)
+                if hosts.is_main():
+                    provenance.note(training.dir, start, here.mesh)
             if start:
                 state, place = checkpoints.restore(start, state)
                 training.seek(place)

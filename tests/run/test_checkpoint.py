@@ -23,7 +23,7 @@ from runs import TOY, fails, final_weights, said, timeless
 from cooper_jax import config, cooper
 from cooper_jax.config import Config, UserError
 from cooper_jax.cooper import train
-from cooper_jax.run import checkpoint
+from cooper_jax.run import checkpoint, provenance
 from cooper_jax.run.curves import records
 
 pytestmark = pytest.mark.usefixtures("one_device")
@@ -36,6 +36,9 @@ def test_resuming_gives_the_same_run_to_the_bit(started: Config, monkeypatch: py
     train(straight)
     train(replace(parts, steps=2))
     train(parts)
+    begun, went_on = provenance.starts(parts.dir)
+    assert (begun["step"], went_on["step"], begun["devices"], begun["kind"]) == (0, 2, 1, "cpu")
+    assert begun["versions"]["jax"] == went_on["versions"]["jax"] == jax.__version__
     real = cooper.cooper_step
 
     def disturbed(at: int, act: Callable[[], None]) -> Callable[..., Any]:

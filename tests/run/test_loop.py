@@ -53,7 +53,8 @@ def run(
             time.sleep(0.01)
         return CooperState(policy, None), {"loss": policy.params["w"][0]}
 
-    here: Any = SimpleNamespace(cfg=replace(cfg, save_every=2), models={}, tokenizers={}, trouble=hosts.Trouble())
+    fields = {"models": {}, "tokenizers": {}, "trouble": hosts.Trouble(), "mesh": mesh}
+    here: Any = SimpleNamespace(cfg=replace(cfg, save_every=2), **fields)
     evaluate = lambda state: {"eval/w": float(measure(state.policy.params))}  # noqa: E731
     with jax.set_mesh(mesh):
         training = loop.Training(

@@ -23,6 +23,7 @@ from cooper_jax.programs.annotate import annotate
 from cooper_jax.programs.evaluate import evaluate
 from cooper_jax.programs.export import Export, export
 from cooper_jax.programs.fit_reward import fit_reward
+from cooper_jax.programs.report import Report, report
 from cooper_jax.programs.sft import sft
 from cooper_jax.run.checkpoint import Checkpointer
 
@@ -64,6 +65,11 @@ def test_the_story(gs: str, gcs: fake_gcs.Store, warm: Config, started: Config) 
     assert again.figures == figures and str(again.folder) == f"{gs}/model-evaluation"
     with pytest.raises(UserError, match="is there already; nothing is overwritten"):
         export(Export(cfg.dir, "policy", model))
+
+    there = report(Report((cfg.dir,), f"{gs}/pages/report.html"))
+    assert there.folder.read_text().startswith("<!doctype html>") and gcs.names(f"{bucket}/pages/report-")
+    here = report(Report((started.dir,), Path(started.dir) / "report.html"))
+    assert there.figures["samples"] == here.figures["samples"] and len(here.figures["samples"]["columns"]["step"]) > 0
 
 
 def test_a_half_written_checkpoint_is_not_seen(gs: str, gcs: fake_gcs.Store, started: Config) -> None:
