@@ -33,6 +33,7 @@ from cooper_jax.config import (
     RopeScaling,
     Scoring,
     Server,
+    Stop,
     Trainee,
     UserError,
     Verifier,
@@ -57,7 +58,7 @@ __version__ = "0.1.0"
 __all__ = [
     "GRPO", "SFT", "Annotate", "Assistant", "Completion", "Config", "Data", "Demo", "Evaluation", "Export", "Fit",
     "Generate", "Log", "Mesh", "MeshModel", "Model", "Optim", "Pairs", "Prompting", "Result", "Rollout", "RopeScaling",
-    "Score", "Scoring", "Server", "Trainee", "UserError", "Verifier", "Verify", "annotate", "demo", "evaluate",
+    "Score", "Scoring", "Server", "Stop", "Trainee", "UserError", "Verifier", "Verify", "annotate", "demo", "evaluate",
     "export", "fit_reward", "generate", "load", "score", "sft", "train", "verify",
 ]  # fmt: skip
 

@@ -124,6 +124,8 @@ def train(cfg: Config) -> Result:
             check=partial(answers.watch, starvation.note if cfg.train_reward else lambda *_: None),
             evaluate=lambda state: held_out.accuracy(state.policy.params),
             eval_every=cfg.eval_every,
+            best=cfg.keep_best,
+            stop=cfg.stop,
             shown=(
                 "reward/mean",
                 "rule/accuracy",
