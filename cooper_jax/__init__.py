@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from cooper_jax.programs.export import Export, export
     from cooper_jax.programs.fit_reward import fit_reward
     from cooper_jax.programs.generate import Generate, generate
+    from cooper_jax.programs.inspect import Inspect, inspect
     from cooper_jax.programs.score import Score, score
     from cooper_jax.programs.sft import sft
     from cooper_jax.programs.verify import Verify, verify
@@ -57,9 +58,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "GRPO", "SFT", "Annotate", "Assistant", "Completion", "Config", "Data", "Demo", "Evaluation", "Export", "Fit",
-    "Generate", "Log", "Mesh", "MeshModel", "Model", "Optim", "Pairs", "Prompting", "Result", "Rollout", "RopeScaling",
-    "Score", "Scoring", "Server", "Stop", "Trainee", "UserError", "Verifier", "Verify", "annotate", "demo", "evaluate",
-    "export", "fit_reward", "generate", "load", "score", "sft", "train", "verify",
+    "Generate", "Inspect", "Log", "Mesh", "MeshModel", "Model", "Optim", "Pairs", "Prompting", "Result", "Rollout",
+    "RopeScaling", "Score", "Scoring", "Server", "Stop", "Trainee", "UserError", "Verifier", "Verify", "annotate",
+    "demo", "evaluate", "export", "fit_reward", "generate", "inspect", "load", "score", "sft", "train", "verify",
 ]  # fmt: skip
 
 _PROGRAMS = {
@@ -67,6 +68,7 @@ _PROGRAMS = {
     **dict.fromkeys(("Demo", "demo"), "programs.demo"),
     **dict.fromkeys(("Export", "export"), "programs.export"),
     **dict.fromkeys(("Generate", "generate"), "programs.generate"),
+    **dict.fromkeys(("Inspect", "inspect"), "programs.inspect"),
     **dict.fromkeys(("Score", "score"), "programs.score"),
     **dict.fromkeys(("Verify", "verify"), "programs.verify"),
     **{name: f"programs.{name}" for name in ("annotate", "evaluate", "fit_reward", "sft")},

@@ -24,7 +24,8 @@ READS: dict[str, tuple[str, ...]] = {
     ),
     "train": (
         "dir", "steps", "reward_source", "train_reward", "policy", "reward", "data", "prompting", "rollout", "grpo",
-        "pairs", "scoring", "assistant", "fit.data", "verifier", *_HELD_OUT, "eval_every", "keep_best", "stop", *_LOOP, *_MACHINE,
+        "pairs", "scoring", "assistant", "fit.data", "verifier", *_HELD_OUT, "eval_every", "keep_best", "stop", *_LOOP,
+        *_MACHINE,
     ),
     "evaluate": (
         "dir", "evaluation", "policy.model", "policy.tokenizer", "reward.model", "reward.tokenizer", "data",

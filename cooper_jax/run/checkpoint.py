@@ -115,7 +115,7 @@ class Checkpointer:
             with jax.transfer_guard("allow"):
                 out = self._manager.restore(step, args=ocp.args.Composite(**items, cursor=ocp.args.JsonRestore()))
         except Exception as error:  # Orbax raises bare ones too.
-            raise UserError(_unreadable(self._folder / str(step), error)) from error
+            raise UserError(unreadable(self._folder / str(step), error)) from error
         state = CooperState(out.get("policy"), out.get("reward"))
         for name, sums in out["cursor"]["checksums"].items():
             _same_sums(_checksums(getattr(state, name)), sums, self._folder / str(step), name)
@@ -156,7 +156,9 @@ def choose(run_dir: str, step: int = 0) -> Chosen:
     require(len(steps) > 0, f"{folder} holds no complete checkpoint; train that model first")
     if step:
         there = ", ".join(map(str, steps))
-        require(step in steps, f"{run_dir} has no checkpoint of step {step}; choose from {there}, or leave the step out")
+        require(
+            step in steps, f"{run_dir} has no checkpoint of step {step}; choose from {there}, or leave the step out"
+        )
         return Chosen(step, f"step {step}")
     if best is None:
         return Chosen(steps[-1], f"step {steps[-1]}, the newest")
@@ -190,7 +192,7 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any, step
             with jax.transfer_guard("allow"):
                 out = manager.restore(step, args=ocp.args.Composite(**{item: args}, cursor=ocp.args.JsonRestore()))
         except Exception as error:  # Orbax raises bare ones too.
-            raise UserError(_unreadable(folder / str(step), error)) from error
+            raise UserError(unreadable(folder / str(step), error)) from error
     params = out[item]["params"]
     kept = out["cursor"]["checksums"][item]
     _same_sums({"params": loading.checksum(params)}, kept, folder / str(step), item)
@@ -225,7 +227,7 @@ def _same_sums(found: dict[str, int], kept: dict[str, int], checkpoint: Path, na
     """Raise UserError where what was read is not what was saved."""
     changed = [part for part, total in found.items() if kept[part] != total]
     error = ValueError(f"the {name}'s {', '.join(changed)} are not what was saved: the checksum differs")
-    require(not changed, _unreadable(checkpoint, error))
+    require(not changed, unreadable(checkpoint, error))
 
 
 def _figure(metrics: Any) -> float:
@@ -242,7 +244,7 @@ def _same_shapes(checkpoint: Path, item: str, like: Any) -> Any:
         with jax.transfer_guard("allow"):
             metadata = ocp.PyTreeCheckpointHandler().metadata(epath.Path(checkpoint / item))
     except Exception as error:  # Orbax raises bare ones too.
-        raise UserError(_unreadable(checkpoint, error)) from error
+        raise UserError(unreadable(checkpoint, error)) from error
 
     def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
         leaves: dict[Any, Any] = flatten_dict(tree)  # pyright: ignore[reportAssignmentType]
@@ -258,7 +260,7 @@ def _same_shapes(checkpoint: Path, item: str, like: Any) -> Any:
     return metadata.tree["params"]
 
 
-def _unreadable(checkpoint: Path, error: Exception) -> str:
+def unreadable(checkpoint: Path, error: Exception) -> str:
     return (
         f"the checkpoint {checkpoint} is damaged: {_first(error)}; "
         "remove that folder to fall back to an older checkpoint, or to start anew"

@@ -1,8 +1,6 @@
 """The best checkpoint is kept and taken; a run ends by its own rule, at the same step however often it was resumed."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +10,12 @@ from runs import fails, final_weights, said, timeless
 from cooper_jax import cooper
 from cooper_jax.config import Config, Evaluation, Stop, UserError
 from cooper_jax.cooper import train
+from cooper_jax.programs.evaluate import evaluate
+from cooper_jax.run import checkpoint
 from cooper_jax.run.early import Early
 from cooper_jax.run.held_out import HeldOut
 
-FIGURES = [0.2, 0.5, 0.4, 0.5, 0.3, 0.9]
+FIGURES = [0.2, 0.5, 0.4, 0.3, 0.5, 0.9]
 """What the evaluations after steps 1, 2 ... find."""
 
 
@@ -28,7 +28,8 @@ def reason(stop: Stop, figures: list[float], every: int = 1) -> str:
 
 def test_when_a_run_ends() -> None:
     assert reason(Stop(patience=2), FIGURES[:3]) == ""
-    assert "has not risen above 0.5 in 2 evaluations" in reason(Stop(patience=2), FIGURES[:4])  # as good is no better
+    assert "has not risen above 0.5 in 2 evaluations" in reason(Stop(patience=2), FIGURES[:4])
+    assert reason(Stop(patience=1), [0.5, 0.5])  # as good is no better
     assert reason(Stop(at=0.5), FIGURES[:1]) == "" and "is 0.5, and stop.at is 0.5" in reason(Stop(at=0.5), FIGURES[:2])
     assert reason(Stop(), FIGURES) == ""
     assert reason(Stop(patience=1), [0.2, 0.5, 0.1, 0.5], every=2)
@@ -71,15 +72,15 @@ def best(started: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 
 def test_a_run_ends_early_and_its_best_is_taken(best: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    """In one go and in three parts: the same records, the same best; begun once more, nothing is trained."""
+    """In one go and in two parts: the same records, the same best; begun once more, nothing is trained."""
     result = train(best)
     told = capsys.readouterr().out
     assert told.count("has not risen above") == 1
     assert "train: ended at step 4 of 6: eval/accuracy has not risen above 0.5 in 2 evaluations" in told
-    assert result.figures["step"] == 4 and result.figures["eval/accuracy"] == 0.5
-    kept = sorted(int(step.name) for step in (Path(best.dir) / "checkpoints").iterdir() if step.name.isdecimal())
+    assert result.figures["step"] == 4 and result.figures["eval/accuracy"] == 0.3
+    assert checkpoint.choose(best.dir).step == 2 and checkpoint.choose(best.dir, 4).step == 4
     parts = replace(best, dir=best.dir + "2")
-    for steps in (1, 3, 6):
+    for steps in (3, 6):
         train(replace(parts, steps=steps))
     assert timeless(parts.dir) == timeless(best.dir)
     for a, b in zip(final_weights(best, "policy"), final_weights(parts, "policy"), strict=True):
@@ -89,12 +90,9 @@ def test_a_run_ends_early_and_its_best_is_taken(best: Config, capsys: pytest.Cap
     told = capsys.readouterr().out
     assert "was ended at step 4: eval/accuracy has not risen" in told and again.figures == result.figures
 
-    took = f"step {kept[0]}, the best (the newest is 4)" if kept[0] != 4 else "step 4, the best"
-    assert f"the policy of {took}" in said(capsys, "export", best.dir, "--model", "policy", "--to", best.dir + "/out")
+    command = ("export", best.dir, "--model", "policy", "--to", best.dir + "/out")
+    assert "the policy of step 2, the best (the newest is 4)" in said(capsys, *command)
+    evaluate(replace(best, evaluation=replace(best.evaluation, questions=4, temperatures=(0.0,))))
+    assert "run, step 2, the best (the newest is 4)" in " ".join(capsys.readouterr().out.split())
     command = ("export", best.dir, "--model", "policy", "--step", "3", "--to", best.dir + "/other")
-    assert f"has no checkpoint of step 3; choose from {', '.join(map(str, kept))}" in fails(capsys, *command)
-
-    train(replace(best, stop=Stop()))
-    assert "the best checkpoint is that of step 6 (eval/accuracy 0.9)" in capsys.readouterr().out
-    records = [json.loads(line) for line in (Path(best.dir) / "metrics.jsonl").read_text().splitlines()]
-    assert [record["step"] for record in records] == [1, 2, 3, 4, 5, 6]
+    assert "has no checkpoint of step 3; choose from 2, 4, or" in fails(capsys, *command)
