@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from cooper_jax import Inspect, inspect
 from cooper_jax.config import Config
 from cooper_jax.mesh import sharding
 from cooper_jax.model import weights
+from cooper_jax.programs.fit_reward import fit_reward
 from cooper_jax.run import checkpoint
 from cooper_jax.run.leaves import Leaves, difference
 
@@ -40,18 +42,17 @@ def test_what_a_checkpoint_holds(warm: Config, capsys: pytest.CaptureFixture[str
     assert len({leaf["sha256"] for leaf in found["leaves"]}) > len(params["blocks"])
 
 
-def test_two_are_compared(warm: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    run, reward = warm.sft.dir, warm.fit.dir
+def test_two_are_compared(warm: Config, one_device: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, reward, other = warm.sft.dir, warm.fit.dir, str(tmp_path / "reward")
+    fit_reward(replace(warm, fit=replace(warm.fit, dir=other, steps=2)))
     assert "the settings are the same" in said(capsys, "inspect", run, run)
     found = json.loads(said(capsys, "inspect", run, reward, "--json"))
     assert found["other"]["run"] == reward and {leaf["verdict"] for leaf in found["leaves"]} == {"absent"}
-    steps = [int(step.name) for step in (Path(reward) / "checkpoints").iterdir() if step.name.isdecimal()]
-    kept, newest = min(steps), max(steps)
-    assert kept < newest
-    command = ("inspect", reward, reward, "--step", str(kept), "--other-step", str(newest), "--json")
-    leaves = {leaf["name"]: leaf for leaf in json.loads(said(capsys, *command))["leaves"]}
-    embed = leaves["reward.params.embed"]
-    a, b = Leaves(reward, kept).read("reward.params.embed"), Leaves(reward, newest).read("reward.params.embed")
+    command = ("inspect", reward, other, "--step", "4", "--other-step", "2", "--json")
+    found = json.loads(said(capsys, *command))
+    assert found["settings"]["fit.steps"] == [4, 2]
+    embed = next(leaf for leaf in found["leaves"] if leaf["name"] == "reward.params.embed")
+    a, b = Leaves(reward).read("reward.params.embed"), Leaves(other).read("reward.params.embed")
     assert embed["max_abs_difference"] == float(np.abs(a.astype(np.float64) - b).max())
     assert embed["verdict"] == "differs"
 
