@@ -17,6 +17,7 @@ class RopeScaling:
     high_freq_factor: float
     """The short one, below which nothing changes, is original_len / high_freq_factor."""
     original_len: int
+    """Positions that the frequencies were made for."""
 
     def __post_init__(self) -> None:
         check_types(self)

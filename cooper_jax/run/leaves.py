@@ -103,7 +103,7 @@ class Checksums:
 
 def digest(array: np.ndarray) -> str:
     """The first 16 hexadecimal digits of SHA-256 over the array's bytes."""
-    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).hexdigest()[:16]
+    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()[:16]
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float | None:
