@@ -81,7 +81,7 @@ def _values(hint: Any) -> str:
     return given.replace("{", "").replace("}", "").replace(",", ", ") if "{" in given else given.lower()
 
 
-def _optional(hint: Any) -> type | None:
+def _optional(hint: Any) -> Any:
     """The section that a field may hold instead of None."""
     return next((kind for kind in get_args(hint) if dataclasses.is_dataclass(kind)), None)
 
