@@ -1,7 +1,7 @@
 """The documentation as a site, in .site/html: `make docs`.
 
-Its pages are the repository's own, linked as they are on GitHub: README.md is the first. They are copied under `.site`, with
-what they link to, since a site is made of one folder.
+Its pages are the repository's own, linked as they are on GitHub: README.md is the first. They are copied under `.site`,
+with what they link to, since a site is made of one folder.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "benchmarks/*.md", "launch/*.md")
-LINKED = ("docs/*.png", "configs/*.py", "cooper_jax/cooper.py", "CITATION.cff", "LICENSE")
+LINKED = ("docs/*.png", "docs/*.css", "configs/*.py", "cooper_jax/cooper.py", "CITATION.cff", "LICENSE")
 
 
 def build(out: Path) -> subprocess.CompletedProcess[str]:

@@ -62,4 +62,4 @@ def test_the_tests_declare_what_they_import() -> None:
 
 
 def test_the_test_extra_brings_the_optional_ones() -> None:
-    assert "cooper-jax[gcs,tensorboard]" in EXTRAS["test"]
+    assert "cooper-jax[docs,gcs,tensorboard]" in EXTRAS["test"]
