@@ -73,12 +73,14 @@ def test_damage_and_other_settings_are_seen(warm: Config, tmp_path: Path, capsys
 
 
 def test_differences_of_arrays() -> None:
-    a = np.float32([1, 2, np.nan])
-    assert difference(a, a.copy()) == 0.0
-    assert difference(a, np.float32([1, 2, 3])) is None
-    assert difference(np.float32([1, -2]), np.float32([1, 2])) == 4.0
-    assert difference(np.float32([1, 2]), np.int32([1, 5])) == 3.0
-    assert difference(np.zeros(0, np.float32), np.zeros(0, np.float32)) == 0.0
+    def floats(*values: float) -> np.ndarray:
+        return np.array(values, np.float32)
+
+    assert difference(floats(1, 2, np.nan), floats(1, 2, np.nan)) == 0.0
+    assert difference(floats(1, 2, np.nan), floats(1, 2, 3)) is None
+    assert difference(floats(1, -2), floats(1, 2)) == 4.0
+    assert difference(floats(1, 2), np.array([1, 5], np.int32)) == 3.0
+    assert difference(floats(), floats()) == 0.0
 
 
 def test_what_is_refused(warm: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

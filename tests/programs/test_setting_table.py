@@ -22,6 +22,23 @@ def test_every_setting_is_there_with_its_meaning() -> None:
         assert setting.about and re.sub(r"[|\\]", "", " ".join(setting.about.split())) in re.sub(r"[|\\]", "", row), row
 
 
+def test_pages_name_settings_that_there_are() -> None:
+    """Whatever stands in code and begins as a section does, `rollout.group`, in the pages and the README."""
+    names = {setting.name for setting in settings(Config(policy=Trainee(), reward=Trainee()))}
+    known = names | {name.rsplit(".", n)[0] for name in names for n in range(1, name.count(".") + 1)}
+    sections = {name.partition(".")[0] for name in names if "." in name}
+    for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = file.read_text()
+        if file.name == "coming.md":
+            text = re.sub(r"^\|[^|]*", "", text, flags=re.M)  # Others' names.
+        for found in re.findall(r"`(?:--)?([a-z_]+(?:\.[a-z_0-9-]+)+)(?: [^`]*)?`", text):
+            name = found.replace("-", "_")
+            mine = name.partition(".")[0] in sections and not name.endswith(
+                (".md", ".py", ".parquet", ".jsonl", ".json")
+            )
+            assert not mine or name in known, f"{file.name}: `{found}`"
+
+
 def test_defaults_and_readers_are_told_apart() -> None:
     """Where a section stands in several places; and a default that each machine has of its own."""
     page = setting_table.markdown()
