@@ -1,5 +1,6 @@
 # `make demo` and `make test` need only git, make and Python >= 3.11; everything else goes into .venv.
 # `make quick` leaves out the slow tests. `make test-real MODELS=models DATA=data` compares real models with transformers.
+# `make docs` makes the documentation's site, .site/html/index.html.
 # `make bench` also makes an environment for each peer, in .bench; BENCH="--rounds 1" passes options.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +10,7 @@ PEERS := $(patsubst %,.bench/%/installed,tunix trl)
 MODELS ?= models
 DATA ?= data
 
-.PHONY: demo test quick test-real install bench
+.PHONY: demo test quick test-real install bench docs
 .DELETE_ON_ERROR:
 
 demo: install
@@ -27,6 +28,9 @@ test quick: .venv/tested-with
 
 test-real: .venv/tested-with
 	$(BIN)/pytest -m real -rs --durations 10 --models "$(MODELS)" --data "$(DATA)" tests/test_real.py
+
+docs: .venv/tested-with
+	$(BIN)/python docs/site.py
 
 bench: install $(PEERS)
 	$(BIN)/python benchmarks/compare.py $(BENCH)

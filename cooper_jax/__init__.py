@@ -35,6 +35,7 @@ from cooper_jax.config import (
     RopeScaling,
     Scoring,
     Server,
+    Stop,
     Trainee,
     UserError,
     Verifier,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from cooper_jax.programs.export import Export, export
     from cooper_jax.programs.fit_reward import fit_reward
     from cooper_jax.programs.generate import Generate, generate
+    from cooper_jax.programs.inspect import Inspect, inspect
     from cooper_jax.programs.report import Report, report
     from cooper_jax.programs.score import Score, score
     from cooper_jax.programs.sft import sft
@@ -60,10 +62,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "GRPO", "SFT", "Annotate", "Assistant", "Completion", "Config", "Data", "Demo", "Evaluation", "Export", "Fit",
-    "Generate", "Governor", "Log", "Mesh", "MeshModel", "Model", "Monitor", "Optim", "Pairs", "Prompting", "Report",
-    "Result", "Rollout", "RopeScaling", "Score", "Scoring", "Server", "Trainee", "UserError", "Verifier", "Verify", "Watch",
-    "annotate", "demo", "evaluate", "export", "fit_reward", "generate", "load", "report", "score", "sft", "train", "verify",
-    "watch",
+    "Generate", "Governor", "Inspect", "Log", "Mesh", "MeshModel", "Model", "Monitor", "Optim", "Pairs", "Prompting",
+    "Report", "Result", "Rollout", "RopeScaling", "Score", "Scoring", "Server", "Stop", "Trainee", "UserError",
+    "Verifier", "Verify", "Watch", "annotate", "demo", "evaluate", "export", "fit_reward", "generate", "inspect",
+    "load", "report", "score", "sft", "train", "verify", "watch",
 ]  # fmt: skip
 
 _PROGRAMS = {
@@ -71,6 +73,7 @@ _PROGRAMS = {
     **dict.fromkeys(("Demo", "demo"), "programs.demo"),
     **dict.fromkeys(("Export", "export"), "programs.export"),
     **dict.fromkeys(("Generate", "generate"), "programs.generate"),
+    **dict.fromkeys(("Inspect", "inspect"), "programs.inspect"),
     **dict.fromkeys(("Report", "report"), "programs.report"),
     **dict.fromkeys(("Score", "score"), "programs.score"),
     **dict.fromkeys(("Verify", "verify"), "programs.verify"),

@@ -62,6 +62,9 @@ COMMANDS = {
     "generate": Command("programs.generate", "generate", "completions of one prompt, to try a model", "Generate"),
     "score": Command("programs.score", "score", "a reward model's scores of completions in a file", "Score"),
     "export": Command("programs.export", "export", "write a trained model as a Hugging Face folder", "Export"),
+    "inspect": Command(
+        "programs.inspect", "inspect", "what a checkpoint holds, and what sets two apart", "Inspect", False
+    ),
     "report": Command(
         "programs.report", "report", "what runs did: one HTML page, and pictures beside it", "Report", False
     ),
@@ -82,9 +85,10 @@ def usage() -> str:
         "       cooper verify ROWS.jsonl --out VERDICTS.jsonl\n"
         "       cooper generate MODEL --prompt TEXT [--n 4 --temperature 0.7 --max-new 256 --json]\n"
         "       cooper score MODEL ROWS.jsonl --out SCORES.jsonl\n"
-        "       cooper watch RUN\n"
         "       cooper export RUN --model policy|reward --to DIR [--dtype float32|bfloat16]\n"
-        "       cooper report RUN [RUN ...] [--out report.html]\n\n"
+        "       cooper inspect RUN [OTHER] [--step N --json]\n"
+        "       cooper report RUN [RUN ...] [--out report.html]\n"
+        "       cooper watch RUN\n\n"
         f"Cooper: co-optimise a policy and its reward model (arXiv 2508.05613).\n\ncommands:\n{lines}\n\n"
         "CONFIG is a Python file that defines `config`, such as configs/toy.py. Options override it by dotted names:\n"
         "  cooper train configs/toy.py --policy.optim.lr 2e-4 --steps 50\n"
@@ -182,6 +186,8 @@ def _run(name: str, command: Command, args: list[str]) -> None:
         hosts = import_module("cooper_jax.mesh.hosts")
         hosts.start()
         hosts.hush()
+    else:
+        os.environ["JAX_PLATFORMS"] = "cpu"  # Accelerators are left to the run that has them.
     program(chosen)
 
 

@@ -132,6 +132,8 @@ def train(cfg: Config) -> Result:
             check=partial(answers.watch, [run.watch.note, *([starvation.note] if cfg.train_reward else [])]),
             evaluate=lambda state: held_out.accuracy(state.policy.params),
             eval_every=cfg.eval_every,
+            best=cfg.keep_best,
+            stop=cfg.stop,
             shown=(
                 "reward/mean",
                 "rule/accuracy",

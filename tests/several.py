@@ -33,6 +33,8 @@ from cooper_jax.programs.score import Score, score
 from cooper_jax.programs.sft import sft
 
 SMALL = Model(vocab=118, width=16, layers=2, heads=4, kv_heads=2, head_dim=8, hidden=32, dtype="float32", remat="none")
+EARLY: dict[str, Any] = {"eval_every": 2, "keep_best": "eval/accuracy", "stop": config.Stop(at=0.001)}
+"""Ends the run after its second step, unless nothing at all is right."""
 
 
 def small(out: Path) -> Config:
@@ -110,7 +112,7 @@ def whole(out: Path, order: str = "") -> None:
     annotate(cfg)
     fit_reward(cfg)
     for arm, choices in ARMS.items():
-        cooper.train(replace(cfg, dir=str(out / arm), **choices))
+        cooper.train(replace(cfg, dir=str(out / arm), **choices, **(EARLY if arm == "static" else {})))
     evaluated = evaluate(cfg).figures
     written = (Path(cfg.dir) / "evaluation.parquet").stat().st_mtime_ns
     kept = evaluate(cfg).figures == evaluated and (Path(cfg.dir) / "evaluation.parquet").stat().st_mtime_ns == written

@@ -24,7 +24,7 @@ from cooper_jax.config.text import (
     Server,
     Verifier,
 )
-from cooper_jax.config.training import GRPO, Log, Mesh, Pairs, Rollout
+from cooper_jax.config.training import GRPO, Log, Mesh, Pairs, Rollout, Stop
 
 __all__ = [
     "GRPO",
@@ -55,6 +55,7 @@ __all__ = [
     "RopeScaling",
     "Scoring",
     "Server",
+    "Stop",
     "Trainee",
     "UserError",
     "Verifier",

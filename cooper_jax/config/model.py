@@ -17,6 +17,7 @@ class RopeScaling:
     high_freq_factor: float
     """The short one, below which nothing changes, is original_len / high_freq_factor."""
     original_len: int
+    """Positions that the frequencies were made for."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -158,8 +159,8 @@ class Trainee:
     model: Model = field(default_factory=Model)
     optim: Optim = field(default_factory=Optim)
     init: str = ""
-    """Where the first weights come from: a Hugging Face folder, or a run directory, of which the newest checkpoint is
-    read (of `fit-reward`, the best); empty: random weights from the seed."""
+    """Where the first weights come from: a Hugging Face folder, or a run directory, of which the best checkpoint is
+    read where one was kept as such, else the newest; empty: random weights from the seed."""
     tokenizer: str = ""
     """Folder with the tokenizer's files; empty: that of `init`, or the built-in task's."""
     micro_batch: int = 0

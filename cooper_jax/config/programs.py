@@ -130,6 +130,8 @@ class Evaluation:
 
     sets: tuple[str, ...] = ()
     """Benchmarks as NAME:PATH, such as gsm8k:test.jsonl; docs/data.md lists them. Empty: the held-out questions."""
+    step: int = 0
+    """Of the run in `dir`, the checkpoint of this step; 0: the best, where one was kept as such, else the newest."""
     out: str = ""
     """Folder of the results; empty: the run that is evaluated or, of a Hugging Face folder, one beside it."""
     questions: int = 1024
@@ -150,6 +152,7 @@ class Evaluation:
         for name in ("questions", "samples", "batch"):
             value = getattr(self, name)
             require(value >= 1, f"evaluation.{name} = {value}: must be at least 1")
+        require(self.step >= 0, f"evaluation.step = {self.step}: must not be negative; 0 takes the best, or the newest")
         require(self.limit >= 0, f"evaluation.limit = {self.limit}: must not be negative; 0 asks all")
         require(
             len(self.temperatures) > 0 and min(self.temperatures) >= 0,

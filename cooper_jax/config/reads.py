@@ -25,7 +25,7 @@ READS: dict[str, tuple[str, ...]] = {
     "train": (
         "dir", "steps", "reward_source", "train_reward", "policy", "reward", "data", "prompting", "rollout", "grpo",
         "pairs", "scoring", "assistant", "fit.data", "verifier", "governor", "monitor", *_HELD_OUT, "eval_every",
-        *_LOOP, "log.samples_every", "log.samples", *_MACHINE,
+        "keep_best", "stop", *_LOOP, "log.samples_every", "log.samples", *_MACHINE,
     ),
     "evaluate": (
         "dir", "evaluation", "policy.model", "policy.tokenizer", "reward.model", "reward.tokenizer", "data",

@@ -8,7 +8,7 @@ from cooper_jax.config.guards import Governor, Monitor
 from cooper_jax.config.model import Trainee
 from cooper_jax.config.programs import SFT, Annotate, Evaluation, Fit
 from cooper_jax.config.text import Assistant, Data, Prompting, Scoring, Verifier
-from cooper_jax.config.training import GRPO, Log, Mesh, Pairs, Rollout
+from cooper_jax.config.training import GRPO, Log, Mesh, Pairs, Rollout, Stop
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Config:
     evaluation: Evaluation = field(default_factory=Evaluation)
     eval_every: int = 0
     """Evaluate on held-out questions every so many steps; 0: never."""
+    keep_best: str = ""
+    """Figure of these evaluations, such as eval/accuracy: the checkpoint with the greatest is kept beside the newest,
+    and is what `export`, `evaluate` and other runs take. Saves at every evaluation. Empty: only the newest are kept."""
+    stop: Stop = field(default_factory=Stop)
     save_every: int = 50
     """Checkpoint every so many steps, and always after the last."""
     keep: int = 2
@@ -69,6 +73,7 @@ class Config:
         for name in ("eval_every", "profile", "watchdog"):
             value = getattr(self, name)
             require(value >= 0, f"{name} = {value}: must not be negative; 0 turns it off")
+        self._check_best()
         require(self.seed >= 0, f"seed = {self.seed}: must not be negative")
         require(
             self.reward_source != "rule" or not self.train_reward,
@@ -84,4 +89,23 @@ class Config:
         require(
             size == 0 or self.grpo.packed or rows % size == 0,
             f"policy.micro_batch = {size} does not divide the {rows} rows of its batch; use a divisor of {rows}",
+        )
+
+    def _check_best(self) -> None:
+        stop, best, asked = self.stop, self.keep_best, self.evaluation
+        require(
+            best != "" or not (stop.patience or stop.at),
+            f"stop.patience = {stop.patience}, stop.at = {stop.at}: they look at the figure that keep_best names, and "
+            "it is empty; add --keep-best eval/accuracy",
+        )
+        if not best:
+            return
+        require(self.eval_every > 0, f"keep_best = {best!r} with eval_every = 0: nothing is evaluated; set eval_every")
+        samples = asked.samples if asked.temperatures[0] else 1
+        several = [f"eval/pass@{n}" for n in sorted({samples} | {2**i for i in range(samples.bit_length())})]
+        known = ["eval/accuracy", *(["eval/majority", *several] if samples > 1 else [])]
+        require(
+            best in known,
+            f"keep_best = {best!r}: with {samples} sample{'s' * (samples > 1)} of each question, choose from "
+            f"{', '.join(known)}",
         )

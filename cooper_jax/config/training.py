@@ -179,6 +179,21 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """Ends `cooper train` before its last step, by the figure that `keep_best` names; the run counts as finished."""
+
+    patience: int = 0
+    """After so many evaluations in a row in which the figure did not rise above its best; 0: never."""
+    at: float = 0.0
+    """At an evaluation in which the figure reaches this; 0: never."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        require(self.patience >= 0, f"stop.patience = {self.patience}: must not be negative; 0 turns it off")
+        require(0 <= self.at <= 1, f"stop.at = {self.at}: must be from 0 to 1; 0 turns it off")
+
+
+@dataclass(frozen=True)
 class Mesh:
     """Devices along each axis; at most one may be -1, which takes what the others leave."""
 

@@ -72,16 +72,17 @@ def _policy(cfg: Config, sets: dict[str, list[Question]]) -> list[dict[str, Any]
         kept = Kept(here.cfg, "evaluation", digests)
         every = [{"set": name, "temperature": t} for name in found for t in cfg.evaluation.temperatures]
         if todo := [which for which in every if not kept.record(which)]:
-            params = start.load_params(cfg.dir, "policy", here.cfg.policy, here.mesh)
+            params = start.load_params(cfg.dir, "policy", here.cfg.policy, here.mesh, cfg.evaluation.step)
             for which in todo:
                 asked = found[which["set"]]
                 answered = policy_rows(params, asked, which["temperature"], here, _named(**which))
                 left_out = len(sets.get(which["set"], asked)) - len(asked)
                 kept.add(which, policy_figures(answered) | {"left_out": left_out}, answered)
                 _warn(answered, asked, here)
+    title = start.shown(cfg.dir, cfg.evaluation.step)
     records = [record for which in every if (record := kept.record(which))]
     several = any("majority" in record for record in records)
-    table = Table("set", "samples", "accuracy", title=Text(cfg.dir), box=None, padding=(0, 1, 0, 0))
+    table = Table("set", "samples", "accuracy", title=Text(title), box=None, padding=(0, 1, 0, 0))
     for heading in (*(("maj@k", "pass@k") if several else ()), "tokens", "cut", "unknown", "asked", "left out"):
         table.add_column(heading, justify="right")
     for r in records:
@@ -110,13 +111,14 @@ def _reward(cfg: Config, sets: dict[str, list[Labelled]]) -> list[dict[str, Any]
         digests = {name: data.digest(repr(row) for row in labelled) for name, labelled in found.items()}
         kept = Kept(here.cfg, "verifybench", digests)
         if todo := [name for name in found if not kept.record({"set": name})]:
-            params = start.load_params(cfg.dir, "reward", here.cfg.reward, here.mesh)
+            params = start.load_params(cfg.dir, "reward", here.cfg.reward, here.mesh, cfg.evaluation.step)
             for name in todo:
                 scored = reward_rows(params, found[name], here, name)
                 figures = reward_figures(scored) | {"left_out": len(sets[name]) - len(found[name])}
                 kept.add({"set": name}, figures, scored)
+    title = start.shown(cfg.dir, cfg.evaluation.step)
     records = [record for name in found if (record := kept.record({"set": name}))]
-    table = Table("set", "figure", title=Text(cfg.dir))
+    table = Table("set", "figure", title=Text(title))
     table.add_column("value", justify="right")
     for record in records:
         for name, value in list(record.items())[1:]:

@@ -23,11 +23,13 @@ class Export:
     """Which model of which run, and where to."""
 
     run: Annotated[str | Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run directory; its newest checkpoint is read, of `fit-reward` the best."""
+    """Run directory; its best checkpoint is read where one was kept as such, else the newest."""
     model: Literal["policy", "reward"]
     """The policy becomes a causal language model, the reward model a sequence classifier with one label."""
     to: Annotated[str | Path, tyro.conf.arg(metavar="PATH")]
     """Folder to make; nothing is overwritten."""
+    step: int = 0
+    """The checkpoint of this step instead; 0: the best, or the newest."""
     dtype: hf.Dtype = "float32"
     """float32 loses nothing, bfloat16 takes half the room."""
     mesh: Mesh = field(default_factory=Mesh)
@@ -45,7 +47,7 @@ def export(cfg: Export) -> Path:
     trainee: Trainee = getattr(ran, cfg.model)
     scored = cfg.model == "reward"
     require(trainee.model.given, f"the run in {run} has no {cfg.model} model")
-    mesh = sharding.make_mesh(cfg.mesh)
+    chosen, mesh = checkpoint.choose(str(run), cfg.step), sharding.make_mesh(cfg.mesh)
     weights.check_mesh(cfg.model, trainee.model, mesh)
     kept, tokenizer = directory.origin(run, cfg.model), directory.tokenizer(run, cfg.model)
     file = kept / "config.json"
@@ -57,7 +59,7 @@ def export(cfg: Export) -> Path:
             arithmetic.Tokenizer().export(tokenizer)
         pad_id = _pad_id(tokenizer, original) if scored else None
         like = weights.abstract(trainee.model, scored, mesh)
-        params = checkpoint.load_params(str(run), cfg.model, like)
+        params = checkpoint.load_params(str(run), cfg.model, like, chosen.step)
         arrays = loading.unload(params, trainee.model, scored, cfg.dtype, mesh)
         beside = [folder for folder in (kept, tokenizer) if folder.is_dir()]
         if hosts.is_main():
@@ -66,7 +68,7 @@ def export(cfg: Export) -> Path:
             pass
         with hosts.together():
             """None leaves before the folder is whole."""
-    print(f"wrote {to}")
+    print(f"wrote {to}: the {cfg.model} of {chosen.why}")
     return to
 
 

@@ -74,7 +74,7 @@ def settings(section: Any, prefix: str = "", skip: str = "") -> Iterator[Setting
         if dataclasses.is_dataclass(value):
             yield from settings(value, f"{name}.")
         else:
-            yield Setting(name, value, hints[field.name], _about(type(section)).get(field.name, ""))
+            yield Setting(name, value, hints[field.name], meanings(type(section)).get(field.name, ""))
 
 
 def check(program: str, args: Sequence[str], cfg: Config, own: Sequence[str] = ()) -> None:
@@ -172,28 +172,30 @@ def _lines(cfg: Config, group: Sequence[Setting], width: int) -> Iterator[str]:
 
 
 def _line(setting: Setting, width: int) -> str:
-    return _cut(f"  {setting.option:<30} {_shown(setting.value):<18} {_sentence(setting.about)}", width)
+    return _cut(f"  {setting.option:<30} {shown(setting.value):<18} {_sentence(setting.about)}", width)
 
 
 def _whole(setting: Setting, width: int) -> str:
-    head = f"{setting.option} {_kind(setting.hint)}  (default: {_shown(setting.value)})"
+    head = f"{setting.option} {kind_of(setting.hint)}  (default: {shown(setting.value)})"
     return "\n".join([head, *textwrap.wrap(setting.about, width - 6, initial_indent="    ", subsequent_indent="    ")])
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as help shows it, on one line; a long text is cut."""
     if isinstance(value, tuple):
-        return " ".join(map(_shown, value)) or "none"
+        return " ".join(map(shown, value)) or "none"
     if isinstance(value, str):
         text = " ".join(value.split())
         return (text if len(text) <= 40 else f"{text[:39]}…") or '""'
     return str(value)
 
 
-def _kind(hint: Any) -> str:
+def kind_of(hint: Any) -> str:
+    """What may be given for a setting of the type `hint`."""
     if get_origin(hint) is Literal:
         return "{" + ",".join(map(str, get_args(hint))) + "}"
     if get_origin(hint) is tuple:
-        return f"{_kind(get_args(hint)[0])} ..."
+        return f"{kind_of(get_args(hint)[0])} ..."
     return (
         getattr(hint, "__name__", str(hint)).upper().replace(" | NONE", "|None") if hint is not bool else "(--no-...)"
     )
@@ -216,7 +218,7 @@ def _section_about(cfg: Config, name: str) -> str:
 
 
 @cache
-def _about(kind: type) -> dict[str, str]:
+def meanings(kind: type) -> dict[str, str]:
     """What the docstring behind each field says."""
     described = docstring_parser.parse_from_object(kind).params
     return {param.arg_name: " ".join((param.description or "").split()) for param in described}

@@ -4,9 +4,10 @@ import logging
 import shutil
 import sys
 from functools import cache
+from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
@@ -47,6 +48,12 @@ class Checkpointer:
     def latest(self) -> int | None:
         """Step of the newest checkpoint; before the first `save`, of the newest complete one."""
         return self._manager.latest_step()
+
+    def best(self) -> tuple[int, float] | None:
+        """Step and figure of the checkpoint with the greatest, once all are written; None where none has a figure."""
+        step = self._manager.best_step()
+        figure = None if step is None else self._manager.metrics(step)
+        return None if step is None or figure is None or figure["figure"] == -inf else (step, figure["figure"])
 
     def save(self, step: int, state: CooperState, cursor: Any, figure: float | None = None) -> None:
         """Copy `state` to the host, whereupon it may be donated, and write it while the run goes on; the checkpoint
@@ -108,7 +115,7 @@ class Checkpointer:
             with jax.transfer_guard("allow"):
                 out = self._manager.restore(step, args=ocp.args.Composite(**items, cursor=ocp.args.JsonRestore()))
         except Exception as error:  # Orbax raises bare ones too.
-            raise UserError(_unreadable(self._folder / str(step), error)) from error
+            raise UserError(unreadable(self._folder / str(step), error)) from error
         state = CooperState(out.get("policy"), out.get("reward"))
         for name, sums in out["cursor"]["checksums"].items():
             _same_sums(_checksums(getattr(state, name)), sums, self._folder / str(step), name)
@@ -128,19 +135,47 @@ class Checkpointer:
             print(f"warning: {problem}", flush=True)  # beside the error that ends the run
 
 
-def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> Any:
-    """Weights of one model from the best checkpoint of `run_dir`, laid out as the abstract tree `like`; where none was
-    saved with a figure, from the newest.
+class Chosen(NamedTuple):
+    """Which checkpoint of a run is read."""
 
-    Raises UserError: no checkpoint there, none of that model, damaged, or of other shapes.
+    step: int
+    why: str
+    """The best, the newest, or one asked for; in words for the user."""
+
+
+def choose(run_dir: str, step: int = 0) -> Chosen:
+    """The checkpoint of `run_dir` at `step`; of step 0 the best, or where none was saved with a figure, the newest.
+
+    Raises UserError: no checkpoint there, or none of that step.
     """
     _hush()
     folder = absolute(run_dir) / "checkpoints"
     require(folder.is_dir(), f"{run_dir} holds no checkpoints; train that model first, or give another directory")
-    with ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(best_fn=_figure)) as manager:
-        step = manager.best_step()
-        step = manager.latest_step() if step is None else step
-        require(step is not None, f"{folder} holds no complete checkpoint; train that model first")
+    with _reader(folder) as manager:
+        steps, best = sorted(manager.all_steps()), manager.best_step()
+    require(len(steps) > 0, f"{folder} holds no complete checkpoint; train that model first")
+    if step:
+        there = ", ".join(map(str, steps))
+        require(
+            step in steps, f"{run_dir} has no checkpoint of step {step}; choose from {there}, or leave the step out"
+        )
+        return Chosen(step, f"step {step}")
+    if best is None:
+        return Chosen(steps[-1], f"step {steps[-1]}, the newest")
+    return Chosen(best, f"step {best}, the best{f' (the newest is {steps[-1]})' if best != steps[-1] else ''}")
+
+
+def _reader(folder: Path) -> ocp.CheckpointManager:
+    return ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(best_fn=_figure))
+
+
+def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any, step: int = 0) -> Any:
+    """Weights of one model from the checkpoint that `choose` finds, laid out as the abstract tree `like`.
+
+    Raises UserError: no checkpoint there, none of that model, damaged, or of other shapes.
+    """
+    step, folder = choose(run_dir, step).step, absolute(run_dir) / "checkpoints"
+    with _reader(folder) as manager:
         require(
             (folder / str(step) / item).is_dir(),
             f"the checkpoint {folder / str(step)} holds no {item} model; give the directory of a run that trained one",
@@ -157,7 +192,7 @@ def load_params(run_dir: str, item: Literal["policy", "reward"], like: Any) -> A
             with jax.transfer_guard("allow"):
                 out = manager.restore(step, args=ocp.args.Composite(**{item: args}, cursor=ocp.args.JsonRestore()))
         except Exception as error:  # Orbax raises bare ones too.
-            raise UserError(_unreadable(folder / str(step), error)) from error
+            raise UserError(unreadable(folder / str(step), error)) from error
     params = out[item]["params"]
     kept = out["cursor"]["checksums"][item]
     _same_sums({"params": loading.checksum(params)}, kept, folder / str(step), item)
@@ -192,7 +227,7 @@ def _same_sums(found: dict[str, int], kept: dict[str, int], checkpoint: Path, na
     """Raise UserError where what was read is not what was saved."""
     changed = [part for part, total in found.items() if kept[part] != total]
     error = ValueError(f"the {name}'s {', '.join(changed)} are not what was saved: the checksum differs")
-    require(not changed, _unreadable(checkpoint, error))
+    require(not changed, unreadable(checkpoint, error))
 
 
 def _figure(metrics: Any) -> float:
@@ -209,7 +244,7 @@ def _same_shapes(checkpoint: Path, item: str, like: Any) -> Any:
         with jax.transfer_guard("allow"):
             metadata = ocp.PyTreeCheckpointHandler().metadata(epath.Path(checkpoint / item))
     except Exception as error:  # Orbax raises bare ones too.
-        raise UserError(_unreadable(checkpoint, error)) from error
+        raise UserError(unreadable(checkpoint, error)) from error
 
     def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
         leaves: dict[Any, Any] = flatten_dict(tree)  # pyright: ignore[reportAssignmentType]
@@ -225,7 +260,7 @@ def _same_shapes(checkpoint: Path, item: str, like: Any) -> Any:
     return metadata.tree["params"]
 
 
-def _unreadable(checkpoint: Path, error: Exception) -> str:
+def unreadable(checkpoint: Path, error: Exception) -> str:
     return (
         f"the checkpoint {checkpoint} is damaged: {_first(error)}; "
         "remove that folder to fall back to an older checkpoint, or to start anew"

@@ -28,7 +28,7 @@ _FREE = (
     "evaluation",
     "mesh",
 )
-_FREE += ("watchdog", "verifier.workers", "pairs.style", "pairs.min_valid_rate", "pairs.patience")
+_FREE += ("stop", "watchdog", "verifier.workers", "pairs.style", "pairs.min_valid_rate", "pairs.patience")
 _FREE += tuple(
     f"assistant.server.{name}"
     for name in ("url", "key_env", "concurrency", "deadline", "retries", "backoff", "longest_wait", "breaker", "cache")

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from cooper_jax.config import UserError, path
+from cooper_jax.config import Stop, UserError, path
 from cooper_jax.device import jits
 from cooper_jax.device.state import CooperState
 from cooper_jax.mesh import hosts
@@ -18,6 +18,7 @@ from cooper_jax.run import directory, log, provenance
 from cooper_jax.run.checkpoint import Checkpointer
 from cooper_jax.run.compiled import Once, Programs, ahead
 from cooper_jax.run.directory import Result
+from cooper_jax.run.early import Early
 from cooper_jax.run.machine import Machine
 from cooper_jax.run.metrics import Record
 from cooper_jax.run.signals import until_signal
@@ -60,6 +61,8 @@ class Training:
     """A figure of `evaluate`: the state at its greatest is kept too, for `checkpoint.load_params`."""
     least: bool = False
     """The state at the least of `best` instead."""
+    stop: Stop = field(default_factory=Stop)
+    """When `best` ends the run before its last step."""
     programs: Callable[[CooperState], Programs] = lambda _: {}
     """What a step calls, to be compiled together before the first."""
 
@@ -94,8 +97,11 @@ def _run(training: Training, here: Machine) -> None:
         with hosts.together():
             if hosts.is_main():
                 _describe(training, here)
-        if start >= training.steps:
-            print(f"{training.program}: {training.dir} already has its {training.steps} steps")
+        past = hosts.first(log.history(training.dir, start) if training.best and hosts.is_main() else [])
+        early = Early(training.stop, training.best, training.eval_every, past)
+        if start >= training.steps or early.reason:
+            had = f"was ended at step {start}: {early.reason}" if early.reason else f"already has its {start} steps"
+            print(f"{training.program}: {training.dir} {had}", flush=True)
         else:
             state = training.resumed() if start else training.fresh()
             with hosts.together():
@@ -106,7 +112,20 @@ def _run(training: Training, here: Machine) -> None:
                 state, place = checkpoints.restore(start, state)
                 training.seek(place)
             ahead(training.programs(state))
-            _steps(training, here, checkpoints, state, start)
+            _steps(training, here, checkpoints, state, start, early)
+        if training.best:
+            checkpoints.wait()
+            _say_best(training, checkpoints, early)
+
+
+def _say_best(training: Training, checkpoints: Checkpointer, early: Early) -> None:
+    if best := checkpoints.best():
+        step, merit = best
+        figure = f"{training.best} {-merit if training.least else merit:.4g}"
+        print(
+            f"{training.program}: the best checkpoint is that of step {step} ({figure}); what reads this run takes it",
+            flush=True,
+        )
 
 
 def _describe(training: Training, here: Machine) -> None:
@@ -116,7 +135,9 @@ def _describe(training: Training, here: Machine) -> None:
         directory.keep_origin(training.dir, item, trainee.init)
 
 
-def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: CooperState, start: int) -> None:
+def _steps(
+    training: Training, here: Machine, checkpoints: Checkpointer, state: CooperState, start: int, early: Early
+) -> None:
     cfg, steps, best = here.cfg, training.steps, training.best
     late: tuple[int, dict[str, Any], Timeline] | None = None
     timeline, ending = None, None
@@ -146,6 +167,7 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
                 with once("evaluation after step", done), watchdog.off():
                     figures = training.evaluate(state)
             record |= figures
+            early.note(done, figures)
             late = (done, record, timeline)
             ending = ending or flags.after(done)
             if done % cfg.save_every == 0 or done == steps or ending or best in figures:
@@ -157,6 +179,9 @@ def _steps(training: Training, here: Machine, checkpoints: Checkpointer, state: 
             if ending:
                 checkpoints.wait()
                 raise ending
+            if early.reason:
+                print(f"{training.program}: ended at step {done} of {steps}: {early.reason}", flush=True)
+                return
 
 
 def _merit(training: Training, figures: Record) -> float:

@@ -111,8 +111,11 @@ def initial_params(trainee: Trainee, seed: int, mesh: jax.sharding.Mesh) -> Any:
     return loading.init_state(trainee, False, mesh, keys.key(seed, Use.POLICY_WEIGHTS), 1).params
 
 
-def load_params(where: str, item: Literal["policy", "reward"], trainee: Trainee, mesh: jax.sharding.Mesh) -> Any:
-    """Trained weights from a run directory's newest checkpoint or a Hugging Face folder, for use without training.
+def load_params(
+    where: str, item: Literal["policy", "reward"], trainee: Trainee, mesh: jax.sharding.Mesh, step: int = 0
+) -> Any:
+    """Trained weights from the checkpoint of a run directory that `checkpoint.choose` finds, or from a Hugging Face
+    folder, for use without training.
 
     Raises UserError: not there, damaged, of other shapes, or a reward model without a score head.
     """
@@ -120,12 +123,23 @@ def load_params(where: str, item: Literal["policy", "reward"], trainee: Trainee,
     like = weights.abstract(trainee.model, reward, mesh)
     if not hf.is_folder(where):
         require_folder(where, MODELS)
-        return checkpoint.load_params(where, item, like)
+        return checkpoint.load_params(where, item, like, step)
     require(
         hf.read_config(where).scored or not reward,
         f"{where} holds a causal language model, which has no score head; train one on it with cooper fit-reward",
     )
     return loading.load(loading.blank(like), hf.tensors(where, trainee.model, reward))
+
+
+def shown(where: str, step: int) -> str:
+    """What a report calls the model in `where`: the folder and, of a run, the checkpoint that `load_params` takes.
+
+    Raises UserError where there is none, or a step is asked of a Hugging Face folder.
+    """
+    if not hf.is_folder(where):
+        return f"{where}, {checkpoint.choose(where, step).why}"
+    require(step == 0, f"{where} is a Hugging Face folder, which has no step {step}; leave the step out")
+    return where
 
 
 def _item(name: str) -> Literal["policy", "reward"]:

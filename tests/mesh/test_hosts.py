@@ -112,6 +112,8 @@ def test_the_first_process_writes_and_speaks(one: Path, two: tuple[Path, str]) -
     for name in RUNS:
         steps = [record["step"] for record in timeless(str(out / name))]
         assert steps == sorted(set(steps))
+    assert said.count("train: ended at step 2 of 3: eval/accuracy is ") == 1
+    assert said.count("train: the best checkpoint is that of step 2") == 1
     assert said.count("training data:") == 6 and "[1] train" not in said
 
 
