@@ -107,19 +107,14 @@ def _counts(record: Mapping[str, float]) -> dict[str, float]:
 def _smooth(sums: Mapping[str, float]) -> dict[str, float]:
     """The figures of smoothed counts; those without anything to count are left out."""
     ratio = lambda top, of: sums[top] / sums[of] if sums[of] > 1e-9 else None  # noqa: E731
-    rate, recall, unread = (
-        ratio("called_wrong", "wrong"),
-        ratio("called_right", "right"),
-        ratio("unread_score", "unread"),
-    )
-    accuracy = ratio("right", "read")
-    both = rate is not None and recall is not None
+    less = lambda left, right: None if left is None or right is None else left - right  # noqa: E731
+    rate = ratio("called_wrong", "wrong")
     found = {
         "false_positive_rate": rate,
-        "youden": recall - rate if both else None,
+        "youden": less(ratio("called_right", "right"), rate),
         "gap": ratio("above", "read"),
         "auroc": ratio("ordered", "pairs"),
-        "unread_gap": unread - accuracy if unread is not None and accuracy is not None else None,
+        "unread_gap": less(ratio("unread_score", "unread"), ratio("right", "read")),
     }
     return {name: found[name] for name in _FIGURES if found[name] is not None}
 
