@@ -148,9 +148,15 @@ def _overview(
     for title, some in (("Of this program", own), ("First", first)):
         yield from ("", title, *(_line(setting, width) for setting in some)) if some else ()
     rest = [setting for setting in mine if setting not in seen]
-    for name in dict.fromkeys(setting.name.partition(".")[0] for setting in rest if "." in setting.name):
-        group = [setting for setting in rest if setting.name.startswith(f"{name}.")]
-        yield from ("", f"{name}: {_sentence(_section_about(cfg, name))}", *_lines(cfg, group, width))
+    sections = {
+        name: [setting for setting in rest if setting.name.startswith(f"{name}.")]
+        for name in dict.fromkeys(setting.name.partition(".")[0] for setting in rest if "." in setting.name)
+    }
+    if program == "demo":  # It reads what five programs read.
+        yield from ("", "Sections", *(_section_line(cfg, name, len(some), width) for name, some in sections.items()))
+    else:
+        for name, group in sections.items():
+            yield from ("", f"{name}: {_sentence(_section_about(cfg, name))}", *_lines(cfg, group, width))
     yield from ("", "The run", *(_line(setting, width) for setting in rest if "." not in setting.name))
 
 
@@ -167,8 +173,12 @@ def _lines(cfg: Config, group: Sequence[Setting], width: int) -> Iterator[str]:
         else:
             nested.setdefault(".".join(setting.name.split(".")[:2]), []).append(setting)
     for name, some in nested.items():
-        about = _sentence(_section_about(cfg, name))
-        yield _cut(f"  --{name.replace('_', '-') + '.*':<28} {f'{len(some)} settings':<18} {about}", width)
+        yield _section_line(cfg, name, len(some), width)
+
+
+def _section_line(cfg: Config, name: str, count: int, width: int) -> str:
+    about = _sentence(_section_about(cfg, name))
+    return _cut(f"  --{name.replace('_', '-') + '.*':<28} {f'{count} settings':<18} {about}", width)
 
 
 def _line(setting: Setting, width: int) -> str:

@@ -8,9 +8,6 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.image import imread
 
 from cooper_jax.config import Log, UserError, is_local, path, visible
 from cooper_jax.config.paths import absolute
@@ -97,6 +94,8 @@ class Boards:
         """Add the picture of the profile, if there is one, as of `step`."""
         timeline = path(self._run_dir) / "profile" / "timeline.png"
         if (self._board or self._wandb) and timeline.is_file():
+            from matplotlib.image import imread
+
             picture = (imread(io.BytesIO(timeline.read_bytes()), "png")[..., :3] * 255).astype(np.uint8)
             self._under_way.append(self._thread.submit(self._add, step, {}, {}, {"profile/timeline": picture}))
 
@@ -114,6 +113,9 @@ def markdown(rows: list[Row]) -> str:
 
 def scores(rows: list[Row]) -> np.ndarray:
     """How many samples of each verdict have which score: a picture, uint8 [height, width, 3]."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6, 3.2), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes: Any = figure.subplots()

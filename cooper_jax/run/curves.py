@@ -35,7 +35,7 @@ def report(results: dict[str, Any], out: Path) -> None:
     accuracy.set_title("True accuracy, held-out questions", loc="left", fontweight="bold")
     reward.set_title("Reward in training", loc="left", fontweight="bold")
     seeds = len(results["seeds"])
-    asides = [f"{seeds} seeds, mean in bold"] * (seeds > 1) + [results["rule"]] * ("rule" in results)
+    asides = [f"{seeds} seeds, mean in bold"] * (seeds > 1) + ([results["rule"]] if "rule" in results else [])
     figure.supxlabel(f"training step  ({'; '.join(asides)})" if asides else "training step")
     with (out / "report.png").open("wb") as file:
         figure.savefig(file, format="png")

@@ -77,7 +77,9 @@ def same_tables(mine: Path, theirs: Path) -> None:
     """Samples and pairs are those of the other run: text to the letter, numbers up to rounding."""
     for kind in ("samples", "pairs"):
         files = [tables.steps(run / kind) for run in (mine, theirs)]
-        assert files[0].keys() == files[1].keys() == (set() if kind == "pairs" and mine.name != "cooper" else {1, 3})
+        ended = timeless(str(mine))[-1]["step"]  # Of a run that stops early, nobody knows its last step before.
+        written = set() if kind == "pairs" and mine.name != "cooper" else {1, 3} if ended == 3 else {1}
+        assert files[0].keys() == files[1].keys() == written
         for step, file in files[0].items():
             rows, others = pq.read_table(file).to_pydict(), pq.read_table(files[1][step]).to_pydict()
             for name, values in rows.items():
