@@ -19,6 +19,11 @@ from cooper_jax.programs.watch import Follow
 from cooper_jax.run import tables
 from cooper_jax.run.tables import Files, Tables
 
+# The suite may run in the background, where Ctrl-C is ignored.
+START = """import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from cooper_jax.__main__ import entry
+entry()"""
 ROW = {"step": 2, "row": 0, "group": 0, "question": "1+1+1", "reference": "3", "completion": "\x1b[31m#4\x1b]0;x\x07"}
 ROW |= {"tokens": 2, "finished": True, "score": 0.75, "verdict": "wrong", "reason": "answers 4 for 3"}
 ROW |= {"reward": 0.75, "advantage": 1.0}
@@ -109,7 +114,7 @@ def test_a_terminal_and_ctrl_c(run: Path) -> None:
     with Files(str(run), 0, 1) as files:
         files.write(Tables(2, [ROW], None))
     master, slave = pty.openpty()
-    command = [sys.executable, "-m", "cooper_jax", "watch", str(run)]
+    command = [sys.executable, "-c", START, "watch", str(run)]
     env = os.environ | {
         "COLUMNS": "80",
         "LINES": "24",
@@ -118,6 +123,7 @@ def test_a_terminal_and_ctrl_c(run: Path) -> None:
     }
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True) as process:
         os.close(slave)
+        (late := threading.Timer(60, process.kill)).start()
         seen = b""
         while b"Ctrl-C ends the watching" not in seen:
             seen += os.read(master, 4096)
@@ -128,6 +134,7 @@ def test_a_terminal_and_ctrl_c(run: Path) -> None:
         except OSError:  # Linux's end of a terminal whose other side is closed.
             pass
         assert process.wait(30) == 0
+        late.cancel()
     os.close(master)
     text = seen.decode()
     assert "2/4" in text and "wrong" in text and "\\x1b[31m#4\\x1b]0;x\\x07" in text
