@@ -337,7 +337,7 @@ def reward_update(shape: Shape, repeats: int) -> Figures:
     import numpy as np
 
     from cooper_jax.device import jits, keys, loading
-    from cooper_jax.device.state import Pairs
+    from cooper_jax.device.state import PairBatch
     from cooper_jax.host.text import packing
     from cooper_jax.mesh import sharding
     from cooper_jax.model.sample import Sampling
@@ -349,7 +349,7 @@ def reward_update(shape: Shape, repeats: int) -> Figures:
     text = lambda: rng.integers(3, shape.vocab, shape.pair_len).astype(np.int32)  # noqa: E731
     into = packing.shape(shape.pairs, 2 * shape.pair_len, 2 * shape.pair_len, cfg.reward.micro_batch, 1)
     pairs = [(text(), text()) for _ in range(shape.pairs)]
-    rows = Pairs(*packing.pairs(pairs, [], np.zeros(0), into, 0), into.parts)
+    rows = PairBatch(*packing.pairs(pairs, [], np.zeros(0), into, 0), into.parts)
     how = Sampling(cfg.rollout.group, cfg.rollout.completion_len, 1.0, 1.0, 0, (-1,), 0)
     with jax.set_mesh(mesh):
         update = jits.make_jits(cfg, how, mesh).reward_update
