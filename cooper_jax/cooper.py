@@ -15,15 +15,15 @@ import numpy as np
 from cooper_jax.config import Config, require
 from cooper_jax.device import keys
 from cooper_jax.device.keys import Use
-from cooper_jax.device.state import CooperState, ModelState, Packing, PairBatch, Prompts, Rollout
+from cooper_jax.device.state import CooperState, ModelState, Packing, Prompts, Rollout
 from cooper_jax.host.negatives import build as negatives
 from cooper_jax.host.text.data import Problem
 from cooper_jax.host.verifier.brittle import TRULY_RIGHT
 from cooper_jax.host.verifier.pool import Job
-from cooper_jax.host.verifier.verdict import RIGHT, WRONG, Verdict
+from cooper_jax.host.verifier.verdict import RIGHT, Verdict
 from cooper_jax.mesh import hosts, sharding
 from cooper_jax.mesh.sharding import fetch
-from cooper_jax.run import answers, log, loop, machine, metrics, monitor, setup
+from cooper_jax.run import answers, log, loop, machine, metrics, monitor, pairing, setup
 from cooper_jax.run.compiled import Programs
 from cooper_jax.run.directory import Result
 from cooper_jax.run.held_out import HeldOut
@@ -73,10 +73,10 @@ def cooper_step(
         with time.host("assistant"):
             places = here.mine(range(len(asked)), run.copies)
             known_B = fetch(score_B) if cfg.pairs.on_policy else None
-            slots, made = _build(problems, places, completions, verdicts, step, run, known_B)
+            slots, made = pairing.build(run, step, problems, places, completions, verdicts, known_B)
             counts |= made
-            run.kept.add(places, problems, completions, verdicts)
-            pairs = put(_pairs(run, slots, step, texts, verdicts)) if _teaches(run, slots, verdicts) else None
+            taught = pairing.teaches(run, slots, verdicts)
+            pairs = put(pairing.batch(run, slots, step, texts, verdicts)) if taught else None
         if pairs is not None:  # Without one nothing would move, replayed labels or not.
             seen.pairs_before(slots, reward.params, time)
             reward, reward_metrics = _update(run.jits.reward_update, reward, pairs, cfg.pairs.updates * (1 + repeats))
@@ -176,7 +176,7 @@ def programs(run: Run, state: CooperState) -> Programs:
     to_tell = like(np.zeros(rows, np.int8)), reward_B, sharding.like_once(len(run.counted), run.machine.mesh)
     found = {"rollout": (fns.rollout, to_rollout), "policy_update": (fns.policy_update, (state.policy, batch))}
     if run.cfg.train_reward:
-        pairs = like(_pairs(run, [None] * (rows // drawn.group * run.cfg.pairs.per_question), 0))
+        pairs = like(pairing.batch(run, [None] * (rows // drawn.group * run.cfg.pairs.per_question), 0))
         found["rm_update"] = fns.reward_update, (state.reward, pairs)
     if run.cfg.log.samples_every:
         found["graded"] = fns.graded, (rollout, reward_B, reward_B)
@@ -262,27 +262,6 @@ def _tell(verdicts: Sequence[Verdict], score_B: jax.Array, counts: dict[str, flo
     return run.jits.tell_all(run.machine.put(metrics.coded(verdicts)), score_B, count_WN)
 
 
-def _build(
-    problems: Sequence[Problem],
-    places: Sequence[int],
-    completions: Sequence[str],
-    verdicts: Sequence[Verdict],
-    step: int,
-    run: Run,
-    score_B: np.ndarray | None,
-) -> tuple[Sequence[negatives.Pair | None], dict[str, float]]:
-    """Pairs and counts; none where the assistant fails for good, which ends the run after this step."""
-    draw = partial(keys.generator, run.cfg.seed, Use.PAIRS, step)
-    slots: Sequence[negatives.Pair | None] = [None] * (len(problems) * run.cfg.pairs.per_question)
-    counts = negatives.no_counts() | {"pairs/slots": float(len(slots))}
-    with run.machine.trouble.held():
-        slots, counts = negatives.build(
-            problems, completions, verdicts, run.assistant, run.verifier, run.machine.fits, run.cfg.pairs, draw,
-            score_B, places, run.kept.of if run.machine.share.leads else lambda _: {},
-        )  # fmt: skip
-    return slots, counts | run.assistant.figures()
-
-
 def _update(
     update: Callable[[ModelState, Any], tuple[ModelState, dict[str, Any]]], state: ModelState, batch: Any, times: int
 ) -> tuple[ModelState, dict[str, Any]]:
@@ -295,43 +274,6 @@ def _update(
         skipped += last["skipped"]
     of_first = {name: value for name, value in first.items() if name.startswith("sampler")}
     return state, last | of_first | {"skipped": skipped}
-
-
-def _teaches(run: Run, slots: Sequence[negatives.Pair | None], verdicts: Sequence[Verdict]) -> bool:
-    """Whether the step has anything for the reward model, in any process: a pair or, with `pairs.labels`, a right and a
-    wrong completion. All processes must call."""
-    seen = {v.verdict for v in verdicts} if run.cfg.pairs.labels else set()
-    pair, right, wrong = map(any, zip(*hosts.gather([any(slots), RIGHT in seen, WRONG in seen]), strict=True))
-    return pair or (right and wrong)
-
-
-def _pairs(
-    run: Run,
-    slots: Sequence[negatives.Pair | None],
-    step: int,
-    texts: Sequence[np.ndarray] = (),
-    verdicts: Sequence[Verdict] = (),
-) -> PairBatch:
-    """The slots that are not empty as arrays, with rows to replay and, of the step's completions as the reward model
-    reads them, those that the rule has judged."""
-    rm_texts, made = run.machine.rm_texts, [slot for slot in slots if slot]
-    problems = [pair.problem for pair in made]
-    sides = zip(rm_texts(problems, [p.right for p in made]), rm_texts(problems, [p.wrong for p in made]), strict=True)
-    rng, replay, count = keys.generator(run.cfg.seed, Use.REPLAY, step), run.replay, run.cfg.pairs.replay_rows
-    some = run.machine.dealt(rng.choice(len(replay.completions), count) if replay.completions else np.zeros(0, int))
-    old = rm_texts([replay.problems[i] for i in some], [replay.completions[i] for i in some])
-    labelled = count if replay.completions else 0
-    judged = _judged(run, texts, verdicts) if run.cfg.pairs.labels else (0, (), ())
-    return run.machine.packed_pairs(len(slots), list(sides), labelled, old, replay.label_R[some], judged)
-
-
-def _judged(
-    run: Run, texts: Sequence[np.ndarray], verdicts: Sequence[Verdict]
-) -> tuple[int, list[np.ndarray], np.ndarray]:
-    """Room for all completions of a step; this process's that the rule has judged, and their verdicts as 0 and 1."""
-    verdict_B = metrics.coded(verdicts)
-    known = [text for text, verdict in zip(texts, verdict_B, strict=True) if verdict >= 0]
-    return run.cfg.rollout.rows, known, verdict_B[verdict_B >= 0]
 
 
 def _named(prefix: str, record: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def _report(cfg: Report) -> Result:
     require(len(cfg.runs) > 0, "cooper report needs a run: cooper report runs/cooper")
     out = path(cfg.out)
     require(not out.is_dir(), f"--out {out} is a folder; name a file")
-    runs = [figures.with_j(run) for run in read_all(cfg.runs)]
+    runs = read_all(cfg.runs)
     for run in runs:
         for note in run.notes:
             print(visible(f"warning: {run.dir}: {note}"))

@@ -1,7 +1,6 @@
 """The page's charts, and where the time of a run went."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +34,7 @@ TOP = (
 )
 CHARTS = (
     *TOP,
-    Chart("Informedness J", "score/j", "Reward model against the rule"),
+    Chart("Informedness J", "score/youden", "Reward model against the rule"),
     Chart("AUROC", "score/auroc", "Reward model against the rule", True),
     Chart("False-positive rate", "score/false_positive_rate", "Reward model against the rule", True),
     Chart("Recall", "score/recall", "Reward model against the rule", True),
@@ -62,20 +61,7 @@ CHARTS = (
     Chart("Seconds a step", "seconds/step", "Speed"),
     Chart("Tokens a second", "tokens_per_second", "Speed"),
 )
-_ABOUT = {name: text for group in TABLE.values() for name, text in group.items()} | {
-    "score/j": "recall - false-positive rate: 0 is chance, 1 perfect"
-}
-
-
-def with_j(run: Ran) -> Ran:
-    """The run with J of each step, `score/j`, among its figures."""
-    return replace(run, records=[record | _j(record) for record in run.records])
-
-
-def _j(record: Record) -> Record:
-    if not {"score/recall", "score/false_positive_rate"} <= record.keys():
-        return {}
-    return {"score/j": record["score/recall"] - record["score/false_positive_rate"]}
+_ABOUT = {name: text for group in TABLE.values() for name, text in group.items()}
 
 
 def charts(runs: Sequence[Ran], arms: Sequence[Arm]) -> list[dict[str, Any]]:

@@ -227,7 +227,7 @@ def test_the_command(places: list[str], tmp_path: Path, capsys: pytest.CaptureFi
     shown = json.loads(re.findall(r'id="data">(.*?)</script>', made, re.S)[0])
     for chart in shown["charts"]:
         assert chart["about"] or chart["figure"] in ("eval/loss", "eval/auroc", "sft/loss", "fit/loss")
-        assert metric_table.explained(chart["figure"]) or chart["figure"] == "score/j"
+        assert metric_table.explained(chart["figure"])
     cooper = next(arm for arm, each in enumerate(shown["arms"]) if each["name"] == "cooper")
     assert shown["refusals"][cooper]["why"] == {"right": 480.0} and shown["refusals"].count(None) == 2
     time = shown["time"][cooper]
