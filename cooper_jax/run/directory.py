@@ -14,7 +14,7 @@ from cooper_jax.config.paths import copy_files, read_object, write
 from cooper_jax.mesh import hosts
 from cooper_jax.model import hf
 
-# What may differ when a run is continued: none of it changes the numbers of a step.
+# What may differ when a run is continued: none of it changes the numbers of a step, but for rounding.
 _FREE = (
     "steps",
     "dir",
@@ -28,6 +28,8 @@ _FREE = (
     "evaluation",
     "mesh",
 )
+_MEMORY = tuple(f"{part}.{name}" for part in ("policy", "reward", "scoring") for name in ("micro_batch", "model.remat"))
+_FREE += (*_MEMORY, "rollout.at_once")
 _FREE += ("stop", "watchdog", "verifier.workers", "pairs.style", "pairs.min_valid_rate", "pairs.patience")
 _FREE += tuple(
     f"assistant.server.{name}"
@@ -127,10 +129,14 @@ def same_settings(cfg: Config, run_dir: str, program: str) -> None:
     """Raise UserError where the run that stands in `run_dir` had other settings, of those that `program` reads."""
     old = config.flat(json.loads(config.to_json(config.from_json(path(run_dir) / "config.json"))))
     new = config.flat(json.loads(config.to_json(cfg)))
+    # A minibatch is so many micro-batches: other rows would be in it.
+    held = ("policy.micro_batch",) if cfg.grpo.minibatches > 1 else ()
     changed = [
         f"{name} was {old.get(name)!r}, now {new.get(name)!r}"
         for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name) and config.reads(program, name) and not name.startswith(_FREE)
+        if old.get(name) != new.get(name)
+        and config.reads(program, name)
+        and (name in held or not name.startswith(_FREE))
     ]
     if old["steps"] != cfg.steps and "cosine" in (cfg.policy.optim.schedule, cfg.reward.optim.schedule):
         changed.append(f"steps was {old['steps']}, now {cfg.steps}, which moves the cosine schedule")

@@ -23,7 +23,7 @@ from runs import TOY, fails, final_weights, said, timeless
 from cooper_jax import config, cooper
 from cooper_jax.config import Config, UserError
 from cooper_jax.cooper import train
-from cooper_jax.run import checkpoint, provenance
+from cooper_jax.run import checkpoint, directory, provenance
 from cooper_jax.run.curves import records
 
 pytestmark = pytest.mark.usefixtures("one_device")
@@ -120,12 +120,22 @@ def test_a_directory_keeps_to_its_settings(started: Config) -> None:
         UserError, match=r"policy.optim.lr was 0.001, now 0.5; .*seed was 0, now 3\); give the settings"
     ):
         train(changed)
-    train(replace(started, steps=2, save_every=1, verifier=replace(started.verifier, workers=1)))  # these may change
+    roomier = replace(started.policy, micro_batch=4, model=replace(started.policy.model, remat="none"))
+    train(replace(started, steps=3, save_every=1, verifier=replace(started.verifier, workers=1), policy=roomier))
     smaller = replace(started.reward.model, width=8)
     with pytest.raises(
         UserError, match=r"the reward in .* has .* of shape .*, this configuration wants .* reward.model the shapes"
     ):
         train(replace(started, dir=started.dir + "3", reward=replace(started.reward, model=smaller)))
+
+
+def test_minibatches_keep_their_rows(tmp_path: Path) -> None:
+    trainee = config.Trainee(config.Model(), micro_batch=64)
+    cfg = Config(trainee, trainee, grpo=config.GRPO(minibatches=2))
+    (tmp_path / "config.json").write_text(config.to_json(cfg))
+    other = replace(cfg, policy=replace(cfg.policy, micro_batch=32), reward=replace(cfg.reward, micro_batch=32))
+    with pytest.raises(UserError, match=r"other settings \(policy.micro_batch was 64, now 32\); give"):
+        directory.same_settings(other, str(tmp_path), "train")
 
 
 def as_user(cfg: Config, *args: str) -> subprocess.CompletedProcess[str]:
