@@ -62,16 +62,19 @@ class Demo:
 
     def __post_init__(self) -> None:
         require(len(self.seeds) > 0, "demo --seeds: name at least one")
-        if self.brittle:
-            object.__setattr__(self, "start", "decent")
         unknown = [arm for arm in self.arms if arm not in ARMS]
         require(not unknown and len(self.arms) > 0, f"demo --arms {' '.join(unknown)}: choose from {', '.join(ARMS)}")
+
+    @property
+    def decent(self) -> bool:
+        """Whether the reward model starts decent."""
+        return self.brittle or self.start == "decent"
 
 
 def check(chosen: Demo, loaded: Config) -> None:
     """Raise UserError where an option sets, other than the `loaded` file, what the demo sets itself."""
     taken = INSTEAD | (_QUICK if chosen.quick else {}) | (_BRITTLE if chosen.brittle else {})
-    taken |= _DECENT if chosen.start == "decent" else {}
+    taken |= _DECENT if chosen.decent else {}
     for name, instead in taken.items():
         value, before = (reduce(getattr, name.split("."), cfg) for cfg in (chosen.config, loaded))
         option = f"--{name.replace('_', '-')} {value}"
@@ -83,7 +86,7 @@ def demo(cfg: Demo) -> Result:
     begun, out = time.perf_counter(), path(cfg.out)
     shared = quick(cfg.config) if cfg.quick else cfg.config
     shared = brittle(shared) if cfg.brittle else shared
-    shared = decent(shared) if cfg.start == "decent" else shared
+    shared = decent(shared) if cfg.decent else shared
     seeds = [_seed(replace(shared, seed=seed), seed, cfg.arms, out / f"seed{seed}") for seed in cfg.seeds]
     results: dict[str, Any] = {"seconds": round(time.perf_counter() - begun, 1), "seeds": seeds}
     if shared.verifier.brittle:

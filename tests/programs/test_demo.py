@@ -52,7 +52,7 @@ def test_the_brittle_case_has_its_rule_start_and_words() -> None:
     toy = load(builtin("toy.py"))
     chosen = Demo(config=toy, brittle=True)
     check(chosen, toy)
-    assert chosen.start == "decent" and Demo(config=toy).start == "weak"
+    assert chosen.decent and not Demo(config=toy).decent
     assert case(brittle(toy)) == "in training the rule cannot read 74% of the questions"
     of_all, of_readable = decent(brittle(toy)), decent(replace(brittle(toy), annotate=Annotate(brittle=True)))
     assert of_all.annotate.completions == 8000 and of_all.fit.steps == of_all.fit.eval_every == 240
