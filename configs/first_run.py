@@ -36,7 +36,7 @@ SMOLLM2 = "models/SmolLM2-135M-Instruct"
 model = Model(dtype="float32", remat="products")
 
 config = Config(
-    policy=Trainee(model, Optim(lr=1e-5), init="runs/first/sft", micro_batch=16),
+    policy=Trainee(model, Optim(lr=1e-5), init="runs/first/sft", micro_batch=8),
     reward=Trainee(model, Optim(lr=1e-5), init="runs/first/reward", micro_batch=8),
     dir="runs/first/cooper",
     steps=100,
@@ -51,20 +51,22 @@ config = Config(
         data=("svamp:data/svamp.jsonl", "asdiv:data/asdiv.jsonl"),
         dir="runs/first/sft",
         init=SMOLLM2,
-        steps=40,
+        steps=80,
         batch=32,
         optim=Optim(lr=1e-4, schedule="cosine", warmup=5),
     ),
-    annotate=Annotate(dir="runs/first/labels", completions=1000, judge="none"),
+    annotate=Annotate(dir="runs/first/labels", completions=2000, judge="none"),
     fit=Fit(
         dir="runs/first/reward",
         init=SMOLLM2,
         data="runs/first/labels/labels.parquet",
-        epochs=1,
+        epochs=2,
+        balanced=True,
+        eval_every=14,
         batch=32,
         optim=Optim(lr=2e-5),
     ),
-    evaluation=Evaluation(questions=200, batch=100, temperatures=(0.0,)),
-    eval_every=25,
+    evaluation=Evaluation(questions=200, batch=100, samples=2),
+    eval_every=20,
     save_every=10,
 )
