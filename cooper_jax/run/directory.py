@@ -28,8 +28,8 @@ _FREE = (
     "evaluation",
     "mesh",
 )
-_MEMORY = tuple(f"{part}.{name}" for part in ("policy", "reward", "scoring") for name in ("micro_batch", "model.remat"))
-_FREE += (*_MEMORY, "rollout.at_once")
+_FREE += ("policy.micro_batch", "reward.micro_batch", "scoring.micro_batch", "rollout.at_once")
+_FREE += ("policy.model.remat", "reward.model.remat")
 _FREE += ("stop", "watchdog", "verifier.workers", "pairs.style", "pairs.min_valid_rate", "pairs.patience")
 _FREE += tuple(
     f"assistant.server.{name}"
