@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cooper_jax.reports import novelty
 from cooper_jax.reports.arms import smoothed
 from cooper_jax.reports.ran import Ran
 
@@ -176,12 +177,16 @@ def looks(run: Ran, found: Outcome) -> list[tuple[str, str]]:
     high = "show=high&sort=disagreement"
     if found.word == "hacked":
         said.append((f"wrong completions that score high, from step {found.since} on", f"{high}&from={found.since}"))
-        said.append(("what grew among high scores", "novelty"))
     elif found.word == "drifting" or found.sign:
         since = f"&from={found.sign}" if found.sign else ""
         said.append(("wrong completions that score high", high + since))
     if found.word in ("collapsed", "declined"):
         said.append((f"samples after step {found.since}", f"sort=step&from={found.since}"))
+    if tricks := novelty.tricks(novelty.of_all([run.samples])):
+        was, now, text = f"{tricks[0]['was']:.0%}", f"{tricks[0]['now']:.0%}", tricks[0]["text"]
+        said.append((f"a new opening, hardly ever right, spread from {was} to {now}: {text}", "novelty"))
+    elif found.word == "hacked":
+        said.append(("what grew among high scores", "novelty"))
     for check in CHECKS:
         curve = run.curve(check.figure)
         if curve.shape[1] and (_end(curve[1]) > check.limit) == check.above:

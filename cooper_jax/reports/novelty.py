@@ -1,4 +1,5 @@
-"""What grew among the completions that are paid well: openings, endings, n-grams, lengths; late against early."""
+"""What grew among the completions, all of them and those paid well: openings, endings, n-grams, lengths; late against
+early."""
 
 import re
 from collections import Counter
@@ -27,6 +28,11 @@ LONGEST = 4
 SHOWN = 15
 GROWN = 0.02
 """By so much of all completions a share must have grown."""
+RARE, SPREAD = 0.05, 0.1
+"""An opening spreads that stood in at most so much of the early completions, and in so much more of the late ones: by
+less it may be the questions, which a group shares."""
+SELDOM = 0.25, 0.02
+"""Hardly ever right: at most so often as all late completions are, or so often at all."""
 CHANCE = 0.01
 """That any of the shares that are looked at seems to have grown, where none has (Bonferroni)."""
 _PIECE = re.compile(r"\d+(?:[.,]\d+)*|\w+|[^\w\s]")
@@ -34,9 +40,29 @@ _NUMBER = "\u2039n\u203a"
 """What stands for every number in a phrase: the form is compared, not the sums."""
 
 
-def of_arm(tables: Sequence[Columns]) -> dict[str, Any] | None:
-    """The page's table of an arm; None where too few completions are paid well, early or late."""
-    early, late = (_paid_well(tables, stretch) for stretch in (0, 2))
+def of_arm(tables: Sequence[Columns]) -> dict[str, dict[str, Any] | None]:
+    """The page's tables of an arm: "paid" of the completions paid well, "all" of all; None where there are too few,
+    early or late. It takes both: a form that the reward model has learned to see is no longer paid, but may spread on.
+    """
+    return {"paid": _table(tables, _paid_well), "all": of_all(tables)}
+
+
+def of_all(tables: Sequence[Columns]) -> dict[str, Any] | None:
+    """The table "all" alone."""
+    return _table(tables, lambda table: np.ones(len(table["step"]), bool))
+
+
+def tricks(found: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The openings in a table of `of_arm` that spread and are hardly ever right, most frequent first."""
+    if found is None:
+        return []
+    bound = max(SELDOM[0] * found["late"]["right"], SELDOM[1])
+    spread = [row for row in found["openings"] if row["was"] <= RARE and row["now"] - row["was"] > SPREAD]
+    return sorted((row for row in spread if row["right"] <= bound), key=lambda row: -row["now"])
+
+
+def _table(tables: Sequence[Columns], which: Callable[[Columns], np.ndarray]) -> dict[str, Any] | None:
+    early, late = (_drawn(tables, which, stretch) for stretch in (0, 2))
     if min(len(early["text"]), len(late["text"])) < 20:
         return None
     before, after = _read(early["text"]), _read(late["text"])
@@ -58,12 +84,15 @@ def _grown_of(
     return _grown(list(map(parts, before)), list(map(parts, after)), right)
 
 
-def _paid_well(tables: Sequence[Columns], stretch: int) -> dict[str, np.ndarray]:
-    """Completions of a third of the run with a high score (or reward), MOST at the most, evenly drawn."""
+def _paid_well(table: Columns) -> np.ndarray:
+    return np.where(np.isfinite(table["score"]), table["score"], table["reward"]) > HIGH
+
+
+def _drawn(tables: Sequence[Columns], which: Callable[[Columns], np.ndarray], stretch: int) -> dict[str, np.ndarray]:
+    """The rows of a third of the run that `which` takes, MOST at the most, evenly drawn."""
     found: dict[str, list[np.ndarray]] = {"text": [], "tokens": [], "right": [], "step": []}
     for table in tables:
-        paid = np.where(np.isfinite(table["score"]), table["score"], table["reward"])
-        rows = np.flatnonzero((paid > HIGH) & (stretches(table["step"]) == stretch))
+        rows = np.flatnonzero(which(table) & (stretches(table["step"]) == stretch))
         found["text"].append(table["completion"][rows])
         found["tokens"].append(table["tokens"][rows])
         found["right"].append(table["verdict"][rows] == RIGHT)

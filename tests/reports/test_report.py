@@ -137,7 +137,7 @@ def test_the_reward_model_by_stretches(runs: list[Ran]) -> None:
 
 def test_what_grew_is_the_trick(runs: list[Ran]) -> None:
     """The static arm's answer taken back; numbers count as one word; a healthy arm has no such thing."""
-    found = novelty.of_arm([runs[2].samples])
+    found = novelty.of_arm([runs[2].samples])["paid"]
     assert found is not None and found["late"]["right"] < found["early"]["right"]
     worst = next(row for row in found["grams"][:3] if "~" in row["text"])
     assert "\u2039n\u203a" in worst["text"] and not re.search(r"\d", worst["text"])
@@ -145,7 +145,24 @@ def test_what_grew_is_the_trick(runs: list[Ran]) -> None:
     assert any("~" in row["text"] for row in found["endings"])
     assert sum(found["lengths"]["shares"][1]) == pytest.approx(1)
     healthy = novelty.of_arm([run.samples for run in runs[:2]])
-    assert healthy is None or not any("~" in row["text"] for row in healthy["grams"])
+    assert not any("~" in row["text"] for each in healthy.values() if each for row in each["grams"])
+    assert novelty.tricks(healthy["all"]) == []
+
+
+@pytest.mark.parametrize(("late_share", "score", "named"), [(0.25, 0.0, True), (0.05, 0.0, False), (0.25, 1.0, True)])
+def test_a_trick_that_spreads_is_named(runs: list[Ran], late_share: float, score: float, named: bool) -> None:
+    """Paid or no longer: once the reward model has learned to see it, the share of the completions still tells."""
+    table = dict(runs[0].samples)
+    late = (table["step"] >= 50) & (np.arange(len(table["step"])) % 20 < 20 * late_share)
+    table["completion"] = np.where(late, "5=5#5", table["completion"])
+    table["score"] = np.where(late, score, table["score"])
+    table["verdict"] = np.where(late, "wrong", table["verdict"])
+    run = replace(runs[0], samples=table)
+    said = [text for text, place in findings.looks(run, findings.outcome(run)) if place == "novelty"]
+    assert bool(said) == named
+    assert all("from 0% to" in text and "\u2039n\u203a = \u2039n\u203a" in text for text in said)
+    common = dict(table, completion=np.full(len(late), "5=5#5"))  # from the start: nothing new
+    assert novelty.tricks(novelty.of_all([common])) == []
 
 
 def test_one_answer_to_everything_is_seen(runs: list[Ran]) -> None:
@@ -155,7 +172,7 @@ def test_one_answer_to_everything_is_seen(runs: list[Ran]) -> None:
     table["completion"] = np.where(late, "7+10=13;13+3=3#3", table["completion"])
     table["score"] = np.ones(len(late))
     table["verdict"] = np.where(late, "wrong", "right")
-    found = novelty.of_arm([table])
+    found = novelty.of_arm([table])["paid"]
     assert found is not None
     [ending] = [row for row in found["endings"] if row["text"] == "3 # 3"]
     assert ending["now"] == 1 and ending["was"] < 0.2 and ending["right"] == 0

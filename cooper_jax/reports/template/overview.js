@@ -70,22 +70,27 @@ function grown(title, rows, arm, most) {
     percent(row.was), percent(row.now), percent(row.right)])));
 }
 function drawNovelty() {
-  const some = data.novelty.map((each, arm) => ({ each, arm })).filter(({ each }) => each);
+  const some = data.novelty.map((each, arm) => ({ each, arm })).filter(({ each }) => each && (each.paid || each.all));
   if (!some.length) {
     body("novelty").append(none(data.samples.columns.run.length
-      ? "Too few completions score high early or late to compare them." : "No samples were kept to compare."));
+      ? "Too few samples early or late to compare them." : "No samples were kept to compare."));
     return;
   }
   body("novelty").append(el("p", { class: "note" },
-    "Completions paid above ½ in the last third of the run beside those of the first third; every number reads ‹n› in phrases; numbers stand for themselves alone, and in endings. What more of them contain than before, surest first. “Right” is the share that the rule calls right among late ones that contain it: a phrase that grows and is wrong is a trick. Choose one to see its samples."),
-  ...some.map(({ each, arm }) => el("div", { "data-arm": arm }, el("h3", {}, dot(arm),
-    ` ${data.arms[arm].name}: steps ${each.early.first}–${each.early.last} (${number(each.early.rows)} read, ${percent(each.early.right)} right) → ${each.late.first}–${each.late.last} (${number(each.late.rows)}, ${percent(each.late.right)} right)`),
-  el("div", { class: "columns three" }, each.grams.length + each.openings.length + each.endings.length === 0
-    ? el("p", { class: "made" }, "Nothing grew beyond chance: no phrase, opening or ending.")
-    : [el("div", {}, grown("Anywhere", each.grams, arm, 12)),
-      el("div", {}, grown("Openings", each.openings, arm, 6), grown("Endings", each.endings, arm, 6))],
-    el("div", {}, el("p", { class: "made" }, `Tokens: median ${each.lengths.medians[0]} early (grey), ${each.lengths.medians[1]} late`),
-      histogram(each.lengths, data.arms[arm].colour))))));
+    "Completions of the last third of the run beside those of the first: those paid above ½, and all. Every number reads ‹n› in phrases; numbers stand for themselves alone, and in endings. What more of them contain than before, surest first. “Right” is the share that the rule calls right among late ones that contain it. A phrase that grows and is wrong is a trick: among the paid it works, among all alone the reward model has seen it and the policy has not dropped it. Choose one to see its samples."),
+  ...some.map(({ each, arm }) => el("div", { "data-arm": arm }, el("h3", {}, dot(arm), ` ${data.arms[arm].name}`),
+    among("Paid well", each.paid, arm), among("All", each.all, arm))));
+}
+function among(title, found, arm) {
+  if (!found) return el("p", { class: "made" }, `${title}: too few early or late to compare.`);
+  const side = ({ first, last, rows, right }) => `steps ${first}–${last} (${number(rows)} read, ${percent(right)} right)`;
+  return el("div", {}, el("p", { class: "made" }, `${title}: ${side(found.early)} → ${side(found.late)}`),
+    el("div", { class: "columns three" }, found.grams.length + found.openings.length + found.endings.length === 0
+      ? el("p", { class: "made" }, "Nothing grew beyond chance: no phrase, opening or ending.")
+      : [el("div", {}, grown("Anywhere", found.grams, arm, 12)),
+        el("div", {}, grown("Openings", found.openings, arm, 6), grown("Endings", found.endings, arm, 6))],
+      el("div", {}, el("p", { class: "made" }, `Tokens: median ${found.lengths.medians[0]} early (grey), ${found.lengths.medians[1]} late`),
+        histogram(found.lengths, data.arms[arm].colour))));
 }
 
 function drawTime() {
