@@ -3,7 +3,7 @@
     python benchmarks/gpu.py [--json OUT]                       on a GPU; minutes
     python benchmarks/gpu.py --device cpu --tiny                the same program on a CPU: does every line work?
 
-Needs JAX's CUDA build: `pip install '.[cuda]'`, for the package's plain install brings a JAX that sees CPUs alone.
+Needs JAX's CUDA build: `pip install '.[cuda12]'`, for the package's plain install brings a JAX that sees CPUs alone.
 JAX_PLATFORMS is set to cuda (or cpu) unless you set it, so that a JAX without a GPU is an error and not a slow run.
 `--torch-python` is the Python that has torch and transformers, such as .bench/trl/bin/python after `make bench`; one
 environment for both is well if their CUDA libraries agree.
@@ -27,95 +27,16 @@ what the allocator saw, the making of the weights included.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from cooper_jax.config import Config
+from gpu_shapes import SHAPES, Shape
 
 HERE = Path(__file__).parent
-WARM = 1
-"""Calls after the one that compiles, before those that count."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A model, and the batches it gets."""
-
-    vocab: int
-    width: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    hidden: int
-    train_prompts: int = 4
-    train_prompt_len: int = 128
-    train_len: int = 4096
-    """Tokens of a row in the policy update, prompt and completion."""
-    micro_batch: int = 4
-    torch_micro_batch: int = 2
-    pairs: int = 16
-    pair_len: int = 1024
-    decode_prompts: int = 32
-    decode_prompt_len: int = 256
-    decode_len: int = 1024
-    group: int = 8
-
-    @property
-    def matmul_weights(self) -> int:
-        """Weights of the blocks that are multiplied."""
-        attention = 2 * self.width * self.head_dim * (self.heads + self.kv_heads)
-        return self.layers * (attention + 3 * self.width * self.hidden)
-
-    @property
-    def head_weights(self) -> int:
-        """Weights of the language model's head, which shares the embedding's."""
-        return self.width * self.vocab
-
-    def train_flops(self, rows: int, length: int, head: bool) -> float:
-        """FLOPs of the forward and backward pass on `rows` of `length` tokens."""
-        weights = self.matmul_weights + head * self.head_weights
-        attention = self.layers * self.heads * self.head_dim * length
-        return 6.0 * rows * length * (weights + attention)
-
-    def decode_bytes(self) -> float:
-        """Bytes that decoding all tokens of all rows must read, in bfloat16."""
-        kv = 2 * self.layers * self.kv_heads * self.head_dim
-        prompts = self.decode_prompts * self.decode_prompt_len
-        own = self.decode_prompts * self.group * self.decode_len / 2
-        return 2.0 * self.decode_len * (self.matmul_weights + self.head_weights + kv * (prompts + own))
-
-
-SHAPES = {
-    "qwen2.5-1.5b": Shape(151_936, 1536, 28, 12, 2, 128, 8960),
-    "qwen2.5-0.5b": Shape(151_936, 896, 24, 14, 2, 64, 4864),
-    "tiny": Shape(
-        vocab=512,
-        width=64,
-        layers=2,
-        heads=4,
-        kv_heads=2,
-        head_dim=16,
-        hidden=128,
-        train_prompts=1,
-        train_prompt_len=8,
-        train_len=64,
-        pairs=4,
-        pair_len=32,
-        decode_prompts=2,
-        decode_prompt_len=16,
-        decode_len=16,
-        group=4,
-    ),
-}
 
 DEVICES = {
     "H200": (989, 4800),
@@ -148,23 +69,21 @@ GOALS = {
 }
 """The least to reach, at the shapes of the 1.5B."""
 
+ALL_PARTS = ("policy", "reward", "decode", "torch-train", "torch-decode")
+
 Figures = dict[str, Any]
 
 
 def main() -> None:
     """Run the parts one after the other, print the table, write `--json`. Exit code 1 if a part failed."""
     given = arguments()
-    if given.part:
-        figures = PARTS[given.part](Shape(**json.loads(given.exact)), given.repeats)
-        Path(given.json).write_text(json.dumps(figures))
-        return
     shape = SHAPES[given.shape]
     sizes = {name: getattr(given, name) for name in ("micro_batch", "torch_micro_batch") if getattr(given, name)}
     shape = replace(shape, **sizes)
     try:
         device = run("device", given, shape)["device"]
     except Failed as error:
-        hint = "a GPU needs `pip install '.[cuda]'`; without one, try --device cpu --tiny"
+        hint = "a GPU needs `pip install '.[cuda12]'`; without one, try --device cpu --tiny"
         raise SystemExit(f"error: JAX does not start on the {given.device} ({hint}): {error}") from None
     try:
         peaks = find_peaks(device, given)
@@ -201,8 +120,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peak-tflops", type=float, default=0.0, help="of a device that is not in the table")
     parser.add_argument("--bandwidth-gb", type=float, default=0.0, help="GB/s, likewise")
     parser.add_argument("--json", default="")
-    parser.add_argument("--part", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--exact", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
     rows = SHAPES[given.shape].train_prompts * SHAPES[given.shape].group
     for name in ("micro_batch", "torch_micro_batch"):
@@ -240,9 +157,10 @@ def run(part: str, given: argparse.Namespace, shape: Shape) -> Figures:
     environment.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.95")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "figures.json")
-        script = HERE / "peers" / "with_torch.py" if torch else Path(__file__)
+        script = HERE / ("peers/with_torch.py" if torch else "gpu_ours.py")
         command = [given.torch_python if torch else sys.executable, script, "--part", part, "--json", out]
-        command += ["--exact", json.dumps(asdict(shape)), "--repeats", str(given.repeats), "--device", given.device]
+        command += ["--exact", json.dumps(asdict(shape)), "--repeats", str(given.repeats)]
+        command += ["--device", given.device] if torch else []
         done = subprocess.run(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         )
@@ -250,174 +168,6 @@ def run(part: str, given: argparse.Namespace, shape: Shape) -> Figures:
             end = "\n".join(done.stdout.splitlines()[-20:])
             raise Failed(f"exit code {done.returncode}; its last lines:\n{end}")
         return json.loads(out.read_text())
-
-
-# Ours, each in a process of its own.
-
-
-def device_name(shape: Shape, repeats: int) -> Figures:
-    """What JAX calls the device."""
-    import jax
-
-    return {"device": jax.devices()[0].device_kind}
-
-
-def configuration(shape: Shape) -> "Config":
-    """The shapes in our configuration."""
-    from cooper_jax import config
-
-    model = config.Model(
-        vocab=shape.vocab,
-        width=shape.width,
-        layers=shape.layers,
-        heads=shape.heads,
-        kv_heads=shape.kv_heads,
-        head_dim=shape.head_dim,
-        hidden=shape.hidden,
-        rope_theta=1e6,
-        dtype="bfloat16",
-        remat="full",
-    )
-    return config.Config(
-        policy=config.Trainee(model, micro_batch=shape.micro_batch),
-        reward=config.Trainee(model),
-        steps=100,
-        rollout=config.Rollout(
-            prompts=shape.train_prompts,
-            group=shape.group,
-            prompt_len=shape.train_prompt_len,
-            completion_len=shape.train_len - shape.train_prompt_len,
-        ),
-        grpo=config.GRPO(kl_weight=0.0),
-    )
-
-
-def policy_update(shape: Shape, repeats: int) -> Figures:
-    """Seconds of a GRPO update."""
-    import jax
-    import numpy as np
-
-    from cooper_jax.device import jits, keys, loading
-    from cooper_jax.device.state import Prompts, Rollout
-    from cooper_jax.mesh import sharding
-    from cooper_jax.model.sample import Sampling
-
-    cfg = configuration(shape)
-    rolled, rows = cfg.rollout, cfg.rollout.rows
-    mesh = sharding.make_mesh(cfg.mesh, jax.devices()[:1])
-    rng = np.random.default_rng(0)
-    tokens = lambda *size: rng.integers(3, shape.vocab, size).astype(np.int32)  # noqa: E731
-    rollout = Rollout(
-        prompts=Prompts(tokens(rolled.prompts, rolled.prompt_len), np.ones((rolled.prompts, rolled.prompt_len), bool)),
-        token_BT=tokens(rows, rolled.completion_len),
-        logp_BT=np.full((rows, rolled.completion_len), -np.log(shape.vocab), np.float32),
-        real_BT=np.ones((rows, rolled.completion_len), bool),
-        finished_B=np.ones(rows, bool),
-    )
-    how = Sampling(rolled.group, rolled.completion_len, 1.0, 1.0, 0, (-1,), 0)
-    with jax.set_mesh(mesh):
-        step_fns = jits.make_jits(cfg, how, mesh)
-        reward_B = sharding.put(rng.random(rows).astype(np.float32), mesh)
-        placed = sharding.put(rollout, mesh)
-        advantage_PGT, _ = step_fns.advantages(placed, reward_B)
-        batch = replace(step_fns.prepare(None, placed), advantage_PGT=advantage_PGT)
-        state = loading.init_state(cfg.policy, False, mesh, keys.key(0, keys.Use.ROLLOUT), cfg.steps)
-
-        def call() -> None:
-            nonlocal state
-            state, metrics = step_fns.policy_update(state, batch)
-            jax.block_until_ready((state, metrics))
-
-        return timed(call, repeats) | {"rows": rows, "tokens": rows * shape.train_len} | device_memory()
-
-
-def reward_update(shape: Shape, repeats: int) -> Figures:
-    """Seconds of a reward model update on pairs."""
-    import jax
-    import numpy as np
-
-    from cooper_jax.device import jits, keys, loading
-    from cooper_jax.device.state import PairBatch
-    from cooper_jax.host.text import packing
-    from cooper_jax.mesh import sharding
-    from cooper_jax.model.sample import Sampling
-
-    cfg = configuration(shape)
-    mesh = sharding.make_mesh(cfg.mesh, jax.devices()[:1])
-    rng = np.random.default_rng(0)
-
-    text = lambda: rng.integers(3, shape.vocab, shape.pair_len).astype(np.int32)  # noqa: E731
-    into = packing.shape(shape.pairs, 2 * shape.pair_len, 2 * shape.pair_len, cfg.reward.micro_batch, 1)
-    pairs = [(text(), text()) for _ in range(shape.pairs)]
-    rows = PairBatch(*packing.pairs(pairs, [], np.zeros(0), into, 0), into.parts)
-    how = Sampling(cfg.rollout.group, cfg.rollout.completion_len, 1.0, 1.0, 0, (-1,), 0)
-    with jax.set_mesh(mesh):
-        update = jits.make_jits(cfg, how, mesh).reward_update
-        state = loading.init_state(cfg.reward, True, mesh, keys.key(0, keys.Use.ROLLOUT), cfg.steps)
-        batch = sharding.put(rows, mesh)
-
-        def call() -> None:
-            nonlocal state
-            state, metrics = update(state, batch)
-            jax.block_until_ready((state, metrics))
-
-        return timed(call, repeats) | {"rows": 2 * shape.pairs} | device_memory()
-
-
-def decode(shape: Shape, repeats: int) -> Figures:
-    """Seconds of a rollout, its prefill included."""
-    import jax
-    import numpy as np
-
-    from cooper_jax.device import jits, keys, loading
-    from cooper_jax.device.state import Prompts
-    from cooper_jax.mesh import sharding
-    from cooper_jax.model.sample import Sampling
-
-    cfg = configuration(shape)
-    mesh = sharding.make_mesh(cfg.mesh, jax.devices()[:1])
-    rng = np.random.default_rng(0)
-    token_PS = rng.integers(3, shape.vocab, (shape.decode_prompts, shape.decode_prompt_len)).astype(np.int32)
-    how = Sampling(shape.group, shape.decode_len, 1.0, 1.0, 0, (-1,), 0)
-    with jax.set_mesh(mesh):
-        params = loading.init_state(cfg.policy, False, mesh, keys.key(0, keys.Use.ROLLOUT), cfg.steps).params
-        rollout = jits.make_rollout(cfg.policy.model, how, mesh)
-        prompts = sharding.put(Prompts(token_PS, np.ones(token_PS.shape, bool)), mesh)
-        key = sharding.put(keys.key(0, keys.Use.ROLLOUT, 1), mesh)
-        call = lambda: jax.block_until_ready(rollout(params, prompts, key))  # noqa: E731
-        rows = shape.decode_prompts * shape.group
-        return timed(call, repeats) | {"rows": rows, "tokens": rows * shape.decode_len} | device_memory()
-
-
-PARTS: dict[str, Callable[[Shape, int], Figures]] = {
-    "device": device_name,
-    "policy": policy_update,
-    "reward": reward_update,
-    "decode": decode,
-}
-ALL_PARTS = ("policy", "reward", "decode", "torch-train", "torch-decode")
-
-
-def timed(call: Callable[[], Any], repeats: int) -> Figures:
-    """Median seconds of `call`, which waits for its result; and what the first, which compiles, takes longer."""
-    taken = []
-    for _ in range(1 + WARM + repeats):
-        begun = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - begun)
-    seconds = statistics.median(taken[1 + WARM :])
-    return {"seconds": seconds, "compile_s": taken[0] - seconds}
-
-
-def device_memory() -> Figures:
-    """The most the allocator held, GiB; a CPU's keeps no count."""
-    import jax
-
-    stats = jax.devices()[0].memory_stats()
-    return {"peak_gib": stats["peak_bytes_in_use"] / 2**30} if stats else {}
-
-
-# The reading of the figures.
 
 
 def assess(parts: dict[str, Figures], shape: Shape, peaks: dict[str, float]) -> dict[str, float]:

@@ -64,7 +64,7 @@ def main() -> None:
     print(f"{given.config} {' '.join(rest)}\n{given.devices} x {given.chips}: {rows} completions at a time")
     print(f"held {held / 1e9:.2f} GB: " + ", ".join(f"{k} {v / 1e9:.2f}" for k, v in parts(run, state).items()))
     print(f"{'':16}{'temporary GB':>14}{'in all GB':>12}{'compile s':>12}")
-    figures = {"held": held}
+    figures: dict[str, Any] = {"held": held}
     with jax.set_mesh(mesh):
         programs = cooper.programs(run, state)
         for name, (fn, args) in programs.items():

@@ -2,8 +2,9 @@
 
     python benchmarks/sampler.py [--json OUT]
 
-The shapes are those of step.py. The weights are made so that the last token alone decides the next: of 64 prompts one
-leads into a cycle that never stops, the others to the stop token after 8 tokens. The texts must be the same both ways.
+The shapes are those of the comparison's small model (workload.py). The weights are made so that the last token alone
+decides the next: of 64 prompts one leads into a cycle that never stops, the others to the stop token after 8 tokens.
+The texts must be the same both ways.
 """
 
 import argparse
@@ -17,8 +18,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import jax.numpy as jnp
 import numpy as np
-from step import comparison
+from workload import SHAPE
 
+from cooper_jax.config import Mesh, Model, Trainee
 from cooper_jax.device import jits, keys, loading
 from cooper_jax.device.state import Prompts
 from cooper_jax.mesh import sharding
@@ -45,14 +47,12 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--json", default="")
     given = arguments.parse_args()
-    trainee = comparison(1).policy
-    mesh = sharding.make_mesh(comparison(1).mesh, jax.devices()[:1])
-    token_PS = np.full((ROWS, 32), trainee.model.vocab - SHORT, np.int32)
+    model = Model(dtype="float32", head_dim=SHAPE.width // SHAPE.heads, tied=False, **SHAPE._asdict())
+    trainee, mesh = Trainee(model), sharding.make_mesh(Mesh(), jax.devices()[:1])
+    token_PS = np.full((ROWS, 32), model.vocab - SHORT, np.int32)
     token_PS[ROWS // 2, -1] = LONG
     with jax.set_mesh(mesh):
-        params = chained(
-            loading.init_state(trainee, False, mesh, keys.key(0, keys.Use.ROLLOUT), 1).params, trainee.model.vocab
-        )
+        params = chained(loading.init_state(trainee, False, mesh, keys.key(0, keys.Use.ROLLOUT), 1).params, model.vocab)
         prompts = sharding.put(Prompts(token_PS, np.ones(token_PS.shape, bool)), mesh)
         key = sharding.put(keys.key(0, keys.Use.ROLLOUT), mesh)
         taken: dict[bool, list[float]] = {True: [], False: []}
@@ -61,7 +61,7 @@ def main() -> None:
             for compact in taken:
                 how = Sampling(1, LENGTH, 1.0, 1.0, 0, (STOP,), 0, compact=compact)
                 begun = time.process_time()
-                drawn = jax.block_until_ready(jits.make_rollout(trainee.model, how, mesh)(params, prompts, key))
+                drawn = jax.block_until_ready(jits.make_rollout(model, how, mesh)(params, prompts, key))
                 taken[compact].append(time.process_time() - begun)
                 texts[compact] = np.asarray(drawn.token_BT), np.asarray(drawn.real_BT).sum(axis=1)
     np.testing.assert_array_equal(texts[True][0], texts[False][0])

@@ -83,12 +83,12 @@ def trainee() -> Trainee:
     return Trainee(replace(run_time, **shapes), optim, micro_batch=MICRO_BATCH)
 
 
-def comparison(policy: Trainee, steps_: int) -> Config:
+def comparison(policy: Trainee, steps: int) -> Config:
     """The workload in our configuration. No completion ends by itself, and all are paid for all the same."""
     return Config(
         policy=policy,
         reward=Trainee(policy.model),
-        steps=steps_,
+        steps=steps,
         reward_source="rule",
         train_reward=False,
         rollout=config.Rollout(
