@@ -1,43 +1,23 @@
 """Rewriting by rule in the built-in task: a right completion of `a±b±c` into one that states a wrong answer."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from cooper_jax.config import Rewriting
 from cooper_jax.host import arithmetic
-from cooper_jax.host.negatives.assistant import Request, Rewritten
+from cooper_jax.host.negatives.assistant import Request, RuleAssistant
 from cooper_jax.host.negatives.degenerate import cut
 
 
-class ArithmeticAssistant:
-    """Rule-based rewriting for `a±b±c`; each request draws one of `kinds`."""
+class ArithmeticAssistant(RuleAssistant):
+    """Rewriting of `a±b±c`. Every text states a final answer near the reference, but the degenerate ones, which state
+    none."""
 
-    lockstep = False
-
-    def __init__(self, kinds: Sequence[Rewriting]) -> None:
-        self._kinds = list(kinds)
-
-    def rewrite(
-        self, requests: Sequence[Request | None], rngs: Sequence[np.random.Generator], key: np.ndarray | None = None
-    ) -> list[str | None]:
-        """A wrong version of each completion. Every one states a final answer near the reference, but the degenerate
-        ones, which state none."""
-        return [self._one(request, rng) if request else None for request, rng in zip(requests, rngs, strict=True)]
-
-    def figures(self) -> dict[str, float]:
-        """None."""
-        return {}
-
-    def trouble(self) -> str:
-        """Nothing."""
-        return ""
-
-    def _one(self, request: Request, rng: np.random.Generator) -> str | None:
-        kind = self._kinds[rng.integers(len(self._kinds))]
-        text = _REWRITINGS[kind](request, rng)
-        return None if text is None else Rewritten.of(text, kind)
+    def written(self, kind: Rewriting, request: Request, rng: np.random.Generator) -> str | None:
+        """A rewriting of that kind."""
+        return _REWRITINGS[kind](request, rng)
 
 
 def _restate(completion: str, old: int, new: int) -> str:

@@ -5,6 +5,7 @@ not the assistant's word but the verifier's: see `build.py`. By rule: `arithmeti
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -60,6 +61,38 @@ class Assistant(Protocol):
     def trouble(self) -> str:
         """Why the last text that failed to come did not, in a line; empty where nothing can be said."""
         ...
+
+
+class RuleAssistant(ABC):
+    """Rewriting by rule; each request draws one of `kinds`."""
+
+    lockstep = False
+
+    def __init__(self, kinds: Sequence[Rewriting]) -> None:
+        self._kinds = list(kinds)
+
+    @abstractmethod
+    def written(self, kind: Rewriting, request: Request, rng: np.random.Generator) -> str | None:
+        """A rewriting of that kind; None where the rule finds none."""
+
+    def rewrite(
+        self, requests: Sequence[Request | None], rngs: Sequence[np.random.Generator], key: np.ndarray | None = None
+    ) -> list[str | None]:
+        """A wrong version of each completion."""
+        return [self._one(request, rng) if request else None for request, rng in zip(requests, rngs, strict=True)]
+
+    def figures(self) -> dict[str, float]:
+        """None."""
+        return {}
+
+    def trouble(self) -> str:
+        """Nothing."""
+        return ""
+
+    def _one(self, request: Request, rng: np.random.Generator) -> str | None:
+        kind = self._kinds[rng.integers(len(self._kinds))]
+        text = self.written(kind, request, rng)
+        return None if text is None else Rewritten.of(text, kind)
 
 
 class ServerAssistant:

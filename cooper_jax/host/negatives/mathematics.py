@@ -7,51 +7,27 @@ one before it. In any other text they put a wrong answer wherever the right one 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from cooper_jax.config import Rewriting
 from cooper_jax.host.negatives import degenerate
-from cooper_jax.host.negatives.assistant import Request, Rewritten
+from cooper_jax.host.negatives.assistant import Request, RuleAssistant
 from cooper_jax.host.negatives.places import Span, replaced, restated, sentence, statement
 from cooper_jax.host.negatives.setups import slipped
 from cooper_jax.host.negatives.unworked import everywhere
 from cooper_jax.host.negatives.wrong_answer import wrong_answer
 
 
-class MathAssistant:
-    """Each request draws one of `kinds`; the reply is None where the text states no answer, or none that a rule can
-    make wrong."""
+class MathAssistant(RuleAssistant):
+    """Rewriting of mathematical text, in its form: outer white space and the way to state an answer stand."""
 
-    lockstep = False
-
-    def __init__(self, kinds: Sequence[Rewriting]) -> None:
-        self._kinds = list(kinds)
-
-    def rewrite(
-        self, requests: Sequence[Request | None], rngs: Sequence[np.random.Generator], key: np.ndarray | None = None
-    ) -> list[str | None]:
-        """A wrong version of each completion, in its form: outer white space and the way to state an answer stand."""
-        return [self._one(request, rng) if request else None for request, rng in zip(requests, rngs, strict=True)]
-
-    def figures(self) -> dict[str, float]:
-        """None."""
-        return {}
-
-    def trouble(self) -> str:
-        """Nothing."""
-        return ""
-
-    def _one(self, request: Request, rng: np.random.Generator) -> str | None:
-        kind = self._kinds[rng.integers(len(self._kinds))]
+    def written(self, kind: Rewriting, request: Request, rng: np.random.Generator) -> str | None:
+        """A rewriting of that kind; None where the text states no answer, or none that a rule can make wrong."""
         stated = statement(request.completion, request.answer)
-        if stated is None:
-            return None
-        text = _REWRITINGS[kind](request, stated, rng)
-        if text is None or text.strip() == request.completion.strip():
-            return None
-        return Rewritten.of(text, kind)
+        text = _REWRITINGS[kind](request, stated, rng) if stated else None
+        return text if text and text.strip() != request.completion.strip() else None
 
 
 def _answer(request: Request, stated: Span, rng: np.random.Generator) -> str | None:
