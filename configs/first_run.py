@@ -4,7 +4,7 @@
     cooper annotate   configs/first_run.py     samples of it on MAWPS, labelled by the rule
     cooper fit-reward configs/first_run.py     the reward model, from the same SmolLM2
     cooper train      configs/first_run.py     the Cooper arm
-    cooper train      configs/first_run.py --dir runs/first/judged --pairs.labels 1      learns of all that the rule judges
+    cooper train      configs/first_run.py --dir runs/first/judged --pairs.labels 1      sees all that the rule judged
     cooper train      configs/first_run.py --dir runs/first/static --no-train-reward
     cooper train      configs/first_run.py --dir runs/first/rule --no-train-reward --reward-source rule
     cooper evaluate   configs/first_run.py     held-out MAWPS; of other arms by --dir

@@ -11,8 +11,8 @@ The second line is all it takes: completions of the policy that the rule and a j
 reward model fitted on them; the Cooper arm, with the accuracy on test questions every 20 steps in its metrics.jsonl.
 
 Hardware: one GPU, written for 24 GB. Compiled for one TPU chip (benchmarks/memory.py): 10.9 GB are held, the rollout
-takes 13.9 GB in all, the policy update 20.7 GB, the reward model's 20.5 GB. JAX takes three quarters of a GPU's memory; set
-XLA_PYTHON_CLIENT_MEM_FRACTION=.95.
+takes 13.9 GB in all, the policy update 20.7 GB, the reward model's 20.5 GB. JAX takes three quarters of a GPU's memory;
+set XLA_PYTHON_CLIENT_MEM_FRACTION=.95.
 Expect: 117 steps are an epoch. We have not run this configuration on a GPU.
 """
 
