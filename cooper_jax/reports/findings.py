@@ -182,7 +182,7 @@ def looks(run: Ran, found: Outcome) -> list[tuple[str, str]]:
         said.append(("wrong completions that score high", high + since))
     if found.word in ("collapsed", "declined"):
         said.append((f"samples after step {found.since}", f"sort=step&from={found.since}"))
-    if tricks := novelty.tricks(novelty.of_all([run.samples])):
+    if tricks := novelty.tricks(run.samples):
         was, now, text = f"{tricks[0]['was']:.0%}", f"{tricks[0]['now']:.0%}", tricks[0]["text"]
         said.append((f"a new opening, hardly ever right, spread from {was} to {now}: {text}", "novelty"))
     elif found.word == "hacked":

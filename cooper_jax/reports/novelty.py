@@ -19,6 +19,8 @@ HIGH = 0.5
 """Of a score; where there is none, of the reward."""
 MOST = 1000
 """Completions of each side that are read: the figures are shares, and these say enough."""
+FEWEST = 20
+"""Completions of a side, to compare it."""
 WORDS = 240
 """Of a completion that are read: the first and the last 120."""
 ENDS = 3
@@ -31,8 +33,8 @@ GROWN = 0.02
 RARE, SPREAD = 0.05, 0.1
 """An opening spreads that stood in at most so much of the early completions, and in so much more of the late ones: by
 less it may be the questions, which a group shares."""
-SELDOM = 0.25, 0.02
-"""Hardly ever right: at most so often as all late completions are, or so often at all."""
+SELDOM, HARDLY = 0.25, 0.02
+"""An opening is hardly ever right that is so by at most this share of what late completions are, or by this share."""
 CHANCE = 0.01
 """That any of the shares that are looked at seems to have grown, where none has (Bonferroni)."""
 _PIECE = re.compile(r"\d+(?:[.,]\d+)*|\w+|[^\w\s]")
@@ -44,27 +46,26 @@ def of_arm(tables: Sequence[Columns]) -> dict[str, dict[str, Any] | None]:
     """The page's tables of an arm: "paid" of the completions paid well, "all" of all; None where there are too few,
     early or late. It takes both: a form that the reward model has learned to see is no longer paid, but may spread on.
     """
-    return {"paid": _table(tables, _paid_well), "all": of_all(tables)}
+    return {"paid": _table(tables, _paid_well), "all": _table(tables, _any)}
 
 
-def of_all(tables: Sequence[Columns]) -> dict[str, Any] | None:
-    """The table "all" alone."""
-    return _table(tables, lambda table: np.ones(len(table["step"]), bool))
-
-
-def tricks(found: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The openings in a table of `of_arm` that spread and are hardly ever right, most frequent first."""
-    if found is None:
+def tricks(table: Columns) -> list[dict[str, Any]]:
+    """New openings among all completions of a run that spread and are hardly ever right, most frequent first."""
+    sides = _sides([table], _any)
+    if sides is None:
         return []
-    bound = max(SELDOM[0] * found["late"]["right"], SELDOM[1])
-    spread = [row for row in found["openings"] if row["was"] <= RARE and row["now"] - row["was"] > SPREAD]
+    early, late = sides
+    openings = _grown_of(_read(early["text"]), _read(late["text"]), late["right"], _opening)
+    bound = max(SELDOM * late["right"].mean(), HARDLY)
+    spread = [row for row in openings if row["was"] <= RARE and row["now"] - row["was"] > SPREAD]
     return sorted((row for row in spread if row["right"] <= bound), key=lambda row: -row["now"])
 
 
 def _table(tables: Sequence[Columns], which: Callable[[Columns], np.ndarray]) -> dict[str, Any] | None:
-    early, late = (_drawn(tables, which, stretch) for stretch in (0, 2))
-    if min(len(early["text"]), len(late["text"])) < 20:
+    sides = _sides(tables, which)
+    if sides is None:
         return None
+    early, late = sides
     before, after = _read(early["text"]), _read(late["text"])
     grown = partial(_grown_of, before, after, late["right"])
     return {
@@ -72,9 +73,13 @@ def _table(tables: Sequence[Columns], which: Callable[[Columns], np.ndarray]) ->
         "late": _about(late),
         "lengths": _lengths(early["tokens"], late["tokens"]),
         "grams": grown(_grams),
-        "openings": grown(lambda words: {" ".join(_numbers_alike(words[:ENDS]))}),
+        "openings": grown(_opening),
         "endings": grown(lambda words: {" ".join(words[-ENDS:]), " ".join(_numbers_alike(words[-ENDS:]))}),
     }
+
+
+def _opening(words: list[str]) -> set[str]:
+    return {" ".join(_numbers_alike(words[:ENDS]))}
 
 
 def _grown_of(
@@ -84,8 +89,20 @@ def _grown_of(
     return _grown(list(map(parts, before)), list(map(parts, after)), right)
 
 
+def _any(table: Columns) -> np.ndarray:
+    return np.ones(len(table["step"]), bool)
+
+
 def _paid_well(table: Columns) -> np.ndarray:
     return np.where(np.isfinite(table["score"]), table["score"], table["reward"]) > HIGH
+
+
+def _sides(
+    tables: Sequence[Columns], which: Callable[[Columns], np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None:
+    """What is read, early and late; None where one side has too few."""
+    early, late = (_drawn(tables, which, stretch) for stretch in (0, 2))
+    return (early, late) if min(len(early["text"]), len(late["text"])) >= FEWEST else None
 
 
 def _drawn(tables: Sequence[Columns], which: Callable[[Columns], np.ndarray], stretch: int) -> dict[str, np.ndarray]:

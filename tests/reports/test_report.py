@@ -146,7 +146,7 @@ def test_what_grew_is_the_trick(runs: list[Ran]) -> None:
     assert sum(found["lengths"]["shares"][1]) == pytest.approx(1)
     healthy = novelty.of_arm([run.samples for run in runs[:2]])
     assert not any("~" in row["text"] for each in healthy.values() if each for row in each["grams"])
-    assert novelty.tricks(healthy["all"]) == []
+    assert [novelty.tricks(run.samples) for run in runs[:2]] == [[], []]
 
 
 @pytest.mark.parametrize(("late_share", "score", "named"), [(0.25, 0.0, True), (0.05, 0.0, False), (0.25, 1.0, True)])
@@ -162,7 +162,7 @@ def test_a_trick_that_spreads_is_named(runs: list[Ran], late_share: float, score
     assert bool(said) == named
     assert all("from 0% to" in text and "\u2039n\u203a = \u2039n\u203a" in text for text in said)
     common = dict(table, completion=np.full(len(late), "5=5#5"))  # from the start: nothing new
-    assert novelty.tricks(novelty.of_all([common])) == []
+    assert novelty.tricks(common) == []
 
 
 def test_one_answer_to_everything_is_seen(runs: list[Ran]) -> None:
