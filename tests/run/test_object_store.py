@@ -1,5 +1,6 @@
 """The whole story in an object store, beside the same story on a disk. The store is a fake server; all else is real."""
 
+import gc
 import json
 import sys
 from dataclasses import replace
@@ -86,6 +87,8 @@ def test_a_half_written_checkpoint_is_not_seen(gs: str, gcs: fake_gcs.Store, sta
     assert timeless(cfg.dir)[-1]["step"] == 4 and gcs.names(f"{folder}/4/commit_success.txt")
 
 
+# From Python 3.13 on a buffer that gcsfs drops while a view of it is alive, with the upload that failed, is told of.
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*BytesIO:pytest.PytestUnraisableExceptionWarning")
 def test_a_store_that_refuses(gs: str, gcs: fake_gcs.Store, started: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once it takes no more, the run ends with an error, and goes on where it stopped when it takes again."""
     cfg = replace(started, dir=f"{gs}/run")
@@ -103,6 +106,7 @@ def test_a_store_that_refuses(gs: str, gcs: fake_gcs.Store, started: Config, mon
     gcs.fail = False
     train(cfg)
     assert [record["step"] for record in timeless(cfg.dir)] == [1, 2, 3, 4]
+    gc.collect()
 
 
 def test_a_config_file(gs: str, tiny_config: Config) -> None:
